@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+# Makes .venv with the test extra, then runs ruff and the tests. Arguments go to pytest, e.g.
+#   bash launch/test.sh tests/core -x
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source launch/env.sh
+ensure_env gguf,test
+
+.venv/bin/python -m ruff check .
+exec .venv/bin/python -m pytest -q "$@"

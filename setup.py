@@ -1,0 +1,81 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Package metadata. Tool settings (ruff, pytest) are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+# The same code runs on both pairs; jax 0.11 and later need Python 3.12.
+JAX = [
+    "jax>=0.10.2,<0.11; python_version < '3.12'",
+    "flax>=0.12.8,<0.13; python_version < '3.12'",
+    "jax>=0.11.2,<0.13; python_version >= '3.12'",
+    "flax>=0.12.12,<0.13; python_version >= '3.12'",
+]
+GGUF = ["gguf>=0.17,<1"]
+
+
+def version() -> str:
+    text = (ROOT / "ttc_jax" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE).group(1)
+
+
+setup(
+    name="ttc_jax",
+    version=version(),
+    description="Compute-optimal test-time search for language models on accelerators",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    author="The ttc_jax Authors",
+    python_requires=">=3.11",
+    packages=find_packages(include=["ttc_jax", "ttc_jax.*"]),
+    package_data={"ttc_jax": ["*.jsonl", "**/*.jsonl"]},
+    install_requires=[
+        *JAX,
+        "absl-py>=2.1",
+        "array_record>=0.8",
+        "jinja2>=3.1",
+        "math-verify>=0.9,<0.10",
+        "ml-collections>=1.1,<2",
+        "numpy>=2.0,<3",
+        "optax>=0.2.8,<0.3",
+        "orbax-checkpoint>=0.12.8,<0.13",
+        "pyarrow>=18",
+        "rich>=13.7",
+        "safetensors>=0.5",
+        "sentencepiece>=0.2",
+        "tensorflow-datasets>=4.9.10,<5",
+        "tokenizers>=0.21",
+    ],
+    extras_require={
+        "gguf": GGUF,
+        "gpu": [
+            "jax[cuda12]>=0.10.2,<0.11; python_version < '3.12'",
+            "jax[cuda12]>=0.11.2,<0.13; python_version >= '3.12'",
+        ],
+        "tpu": [
+            "jax[tpu]>=0.10.2,<0.11; python_version < '3.12'",
+            "jax[tpu]>=0.11.2,<0.13; python_version >= '3.12'",
+        ],
+        "test": [
+            *GGUF,
+            "hypothesis>=6.100",
+            "pytest>=8.3",
+            "ruff>=0.9",
+            "torch==2.13.0",
+            "transformers>=5.0,<6",
+        ],
+    },
+    entry_points={"console_scripts": ["ttc = ttc_jax.__main__:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
