@@ -1,0 +1,114 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rotary positions, and attention over several runs of keys merged by log-sum-exp.
+
+Decoding reads its keys from three places (a prefix shared by a group of rows, a row's own context,
+the tokens of the running segment). Each place yields a `Partial`; `merge` joins them exactly, as if
+the keys had stood in one array. Head-major layouts ([Z, K, C, H], Z rows or groups) keep the inner
+products contiguous on every backend.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from ttc_jax.model.shape import ModelShape
+
+# Large enough that exp() of it is 0 in float32, finite so that a fully masked run gives no NaN.
+MASKED = -1e30
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Partial:
+    """Attention of queries to one run of keys, not yet normalised.
+
+    out f32[Z, K, Q, H] is the sum of exp(logit - top) * v, top f32[Z, K, Q] the largest logit and
+    mass f32[Z, K, Q] the sum of exp(logit - top); Q counts every query that shares a kv head.
+    """
+
+    out: jax.Array
+    top: jax.Array
+    mass: jax.Array
+
+
+def attend(q, k, v, mask, shape: ModelShape) -> Partial:
+    """Partial attention of q [Z, K, Q, H] to k, v [Z, K, C, H] where mask [Z, 1, Q|1, C] is true."""
+    logits = jnp.einsum("zkqh,zkch->zkqc", q, k, preferred_element_type=jnp.float32) * shape.scale
+    if shape.attn_softcap is not None:
+        logits = shape.attn_softcap * jnp.tanh(logits / shape.attn_softcap)
+    logits = jnp.where(mask, logits, MASKED)
+    top = logits.max(-1)
+    weights = jnp.exp(logits - top[..., None])
+    out = jnp.einsum(
+        "zkqc,zkch->zkqh", weights.astype(v.dtype), v, preferred_element_type=jnp.float32
+    )
+    return Partial(out, top, weights.sum(-1))
+
+
+def merge(parts: list[Partial], dtype) -> jax.Array:
+    """Attention [Z, K, Q, H] in `dtype` over the union of the keys of all `parts`.
+
+    At least one part must have an unmasked key for every query that is used afterwards.
+    """
+    top = parts[0].top
+    for part in parts[1:]:
+        top = jnp.maximum(top, part.top)
+    weights = [jnp.exp(part.top - top) for part in parts]
+    mass = sum(w * part.mass for w, part in zip(weights, parts, strict=True))
+    out = sum(w[..., None] * part.out for w, part in zip(weights, parts, strict=True))
+    return (out / mass[..., None]).astype(dtype)
+
+
+def in_window(query_pos, key_pos, window: int):
+    """Whether keys at key_pos are recent enough for queries at query_pos (broadcast); 0 = always."""
+    near = key_pos > query_pos - window if window else True
+    return near
+
+
+def rope_frequencies(shape: ModelShape, local: bool) -> jax.Array:
+    """Inverse wavelengths f32[H // 2], in radians per token, of a layer with or without a window."""
+    theta = shape.rope_theta
+    scaling = shape.rope_scaling
+    if local and shape.local_rope_theta is not None:
+        theta, scaling = shape.local_rope_theta, None
+    half = shape.head_dim // 2
+    freqs = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    if scaling is None:
+        return freqs
+    if scaling.kind == "linear":
+        return freqs / scaling.factor
+    # Llama 3: wavelengths beyond original_context / low_freq_factor are stretched in full, those
+    # under original_context / high_freq_factor not at all.
+    turns = scaling.original_context * freqs / (2 * jnp.pi)
+    ramp = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
+    ramp = jnp.clip(ramp, 0.0, 1.0)
+    return freqs / scaling.factor * (1 - ramp) + freqs * ramp
+
+
+def rotation(shape: ModelShape, positions, local: bool) -> tuple[jax.Array, jax.Array]:
+    """Cosines and sines, each f32[B, T, 1, H // 2], of token positions i32[B, T]."""
+    angles = positions[..., None].astype(jnp.float32) * rope_frequencies(shape, local)
+    return jnp.cos(angles)[..., None, :], jnp.sin(angles)[..., None, :]
+
+
+def rotate(x, cos, sin) -> jax.Array:
+    """x [B, T, heads, H] rotated by position, halves paired as Hugging Face checkpoints expect."""
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return rotated.astype(x.dtype)
+
+
+def by_kv_head(q, kv_heads: int) -> jax.Array:
+    """q [B, T, N, H] as [B, K, T * N/K, H]: the queries of one kv head side by side."""
+    rows, tokens, heads, dim = q.shape
+    q = q.reshape(rows, tokens, kv_heads, heads // kv_heads, dim)
+    return jnp.moveaxis(q, 2, 1).reshape(rows, kv_heads, tokens * (heads // kv_heads), dim)
+
+
+def by_token(out, tokens: int) -> jax.Array:
+    """The inverse of `by_kv_head`: out [B, K, T * N/K, H] as [B, T, N, H]."""
+    rows, kv_heads, queries, dim = out.shape
+    out = out.reshape(rows, kv_heads, tokens, queries // tokens, dim)
+    return jnp.moveaxis(out, 1, 2).reshape(rows, tokens, kv_heads * (queries // tokens), dim)

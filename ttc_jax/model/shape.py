@@ -1,0 +1,205 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers that make one decoder-only transformer differ from another.
+
+A `ModelShape` is everything that the forward pass needs to know beside the weights: no model class
+per family, no branches on names. Llama, SmolLM2, Mistral, Qwen and Gemma are values of it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """Stretching of rotary frequencies beyond the context of pretraining.
+
+    `kind` is "linear" (every frequency divided by `factor`) or "llama3" (only the slow ones are,
+    with a smooth ramp between the two wavelengths that the other three numbers define).
+    """
+
+    kind: str
+    factor: float
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 8192
+
+    def __post_init__(self):
+        if self.kind not in ("linear", "llama3"):
+            raise ValueError(
+                f"rope scaling kind {self.kind!r} is not supported; use 'linear' or 'llama3'"
+            )
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Sizes and switches of a decoder-only transformer.
+
+    `windows` gives each layer's sliding window in tokens (the query's own position included), 0 for
+    full attention; empty means full attention everywhere. Layers with a window rotate with
+    `local_rope_theta`, unscaled, when that is set (Gemma 3). `query_scale` multiplies q.k and
+    defaults to head_dim ** -0.5. `value_classes` > 0 adds a value head of that many logits beside
+    the language head. Raises ValueError when the sizes do not fit each other.
+    """
+
+    family: str
+    vocab: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    context: int
+    norm_eps: float = 1e-6
+    rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    local_rope_theta: float | None = None
+    windows: tuple[int, ...] = ()
+    activation: str = "silu"
+    tied: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    post_norms: bool = False
+    norm_offset: float = 0.0
+    embed_scale: float = 1.0
+    query_scale: float | None = None
+    attn_softcap: float | None = None
+    final_softcap: float | None = None
+    value_classes: int = 0
+
+    def __post_init__(self):
+        if self.heads % self.kv_heads:
+            raise ValueError(
+                f"{self.heads} query heads cannot share {self.kv_heads} kv heads evenly"
+            )
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim {self.head_dim} is odd; rotary embeddings need pairs")
+        if self.windows and len(self.windows) != self.layers:
+            raise ValueError(f"{len(self.windows)} windows given for {self.layers} layers")
+        if self.activation not in ("silu", "gelu_tanh"):
+            raise ValueError(f"activation {self.activation!r}: use 'silu' or 'gelu_tanh'")
+
+    @property
+    def scale(self) -> float:
+        """The factor on q.k."""
+        return self.head_dim**-0.5 if self.query_scale is None else self.query_scale
+
+    def window(self, layer: int) -> int:
+        """Sliding window of `layer` in tokens, 0 for full attention."""
+        return self.windows[layer] if self.windows else 0
+
+    @property
+    def block_params(self) -> int:
+        """Number of weights in all blocks, norms and biases included."""
+        attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
+        biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
+        norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
+        return self.layers * (attention + biases + 3 * self.width * self.ffn + norms)
+
+    @property
+    def params(self) -> int:
+        """Number of weights of the language model (value head apart), tied embeddings once."""
+        return self.block_params + self.vocab * self.width * (2 - self.tied) + self.width
+
+    @property
+    def matmul_params(self) -> int:
+        """Weights that one decoded token is multiplied with: the blocks and the language head."""
+        norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
+        biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
+        return self.block_params - self.layers * (norms + biases) + self.vocab * self.width
+
+    def kv_bytes_per_token(self, dtype="bfloat16") -> int:
+        """Bytes of keys and values that one token adds to a cache of `dtype`."""
+        itemsize = 2 if str(dtype) == "bfloat16" else np.dtype(dtype).itemsize
+        return 2 * self.layers * self.kv_heads * self.head_dim * itemsize
+
+
+_LLAMA3_ROPE = RopeScaling("llama3", 8.0, 1.0, 4.0, 8192)
+_LLAMA32_ROPE = RopeScaling("llama3", 32.0, 1.0, 4.0, 8192)
+
+
+def _llama(vocab, width, layers, heads, kv_heads, ffn, context, **other) -> ModelShape:
+    other = {"family": "llama", "norm_eps": 1e-5, "head_dim": width // heads} | other
+    return ModelShape(
+        vocab=vocab, width=width, layers=layers, heads=heads, kv_heads=kv_heads, ffn=ffn,
+        context=context, **other,
+    )  # fmt: skip
+
+
+def _qwen2(vocab, width, layers, heads, kv_heads, ffn, context, theta, tied) -> ModelShape:
+    return _llama(
+        vocab, width, layers, heads, kv_heads, ffn, context, family="qwen2", norm_eps=1e-6,
+        rope_theta=theta, qkv_bias=True, tied=tied,
+    )  # fmt: skip
+
+
+def _qwen3(width, layers, heads, ffn, tied) -> ModelShape:
+    return _llama(
+        151_936, width, layers, heads, 8, ffn, 40_960, family="qwen3", norm_eps=1e-6,
+        rope_theta=1e6, qk_norm=True, head_dim=128, tied=tied,
+    )  # fmt: skip
+
+
+def _gemma2(width, layers, heads, kv_heads, ffn, query_scale=256**-0.5, head_dim=256):
+    return ModelShape(
+        "gemma2", 256_000, width, layers, heads, kv_heads, head_dim, ffn, 8192,
+        windows=tuple(4096 if i % 2 == 0 else 0 for i in range(layers)), activation="gelu_tanh",
+        tied=True, post_norms=True, norm_offset=1.0, embed_scale=width**0.5,
+        query_scale=query_scale, attn_softcap=50.0, final_softcap=30.0,
+    )  # fmt: skip
+
+
+def _gemma3(width, layers, heads, kv_heads, ffn, window, context=32_768):
+    return ModelShape(
+        "gemma3_text", 262_144, width, layers, heads, kv_heads, 256, ffn, context,
+        rope_theta=1e6, local_rope_theta=1e4,
+        windows=tuple(0 if i % 6 == 5 else window for i in range(layers)),
+        activation="gelu_tanh", tied=True, qk_norm=True, post_norms=True, norm_offset=1.0,
+        embed_scale=width**0.5, query_scale=256**-0.5,
+    )  # fmt: skip
+
+
+_SMOLLM2 = _llama(49_152, 576, 30, 9, 3, 1536, 8192, rope_theta=1e5, tied=True)
+
+PRESETS: dict[str, ModelShape] = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": _SMOLLM2,
+    "HuggingFaceTB/SmolLM2-360M-Instruct": replace(
+        _SMOLLM2, width=960, layers=32, heads=15, kv_heads=5, ffn=2560
+    ),
+    "HuggingFaceTB/SmolLM2-1.7B-Instruct": replace(
+        _SMOLLM2, width=2048, layers=24, heads=32, kv_heads=32, ffn=8192, rope_theta=130_000.0
+    ),
+    "meta-llama/Llama-2-7b-hf": _llama(32_000, 4096, 32, 32, 32, 11_008, 4096),
+    "meta-llama/Llama-3.1-8B-Instruct": _llama(
+        128_256, 4096, 32, 32, 8, 14_336, 131_072, rope_theta=5e5, rope_scaling=_LLAMA3_ROPE
+    ),
+    "meta-llama/Llama-3.1-70B-Instruct": _llama(
+        128_256, 8192, 80, 64, 8, 28_672, 131_072, rope_theta=5e5, rope_scaling=_LLAMA3_ROPE
+    ),
+    "meta-llama/Llama-3.2-1B-Instruct": _llama(
+        128_256, 2048, 16, 32, 8, 8192, 131_072, rope_theta=5e5, rope_scaling=_LLAMA32_ROPE,
+        tied=True,
+    ),
+    "meta-llama/Llama-3.2-3B-Instruct": _llama(
+        128_256, 3072, 28, 24, 8, 8192, 131_072, rope_theta=5e5, rope_scaling=_LLAMA32_ROPE,
+        tied=True,
+    ),
+    "mistralai/Mistral-7B-v0.1": _llama(
+        32_000, 4096, 32, 32, 8, 14_336, 32_768, family="mistral", windows=(4096,) * 32
+    ),
+    "Qwen/Qwen2.5-0.5B-Instruct": _qwen2(151_936, 896, 24, 14, 2, 4864, 32_768, 1e6, True),
+    "Qwen/Qwen2.5-1.5B-Instruct": _qwen2(151_936, 1536, 28, 12, 2, 8960, 32_768, 1e6, True),
+    "Qwen/Qwen2.5-7B-Instruct": _qwen2(152_064, 3584, 28, 28, 4, 18_944, 32_768, 1e6, False),
+    "Qwen/Qwen2.5-Math-1.5B-Instruct": _qwen2(151_936, 1536, 28, 12, 2, 8960, 4096, 1e4, True),
+    "Qwen/Qwen2.5-Math-7B-Instruct": _qwen2(152_064, 3584, 28, 28, 4, 18_944, 4096, 1e4, False),
+    "Qwen/Qwen3-0.6B": _qwen3(1024, 28, 16, 3072, True),
+    "Qwen/Qwen3-1.7B": _qwen3(2048, 28, 16, 6144, True),
+    "Qwen/Qwen3-8B": _qwen3(4096, 36, 32, 12_288, False),
+    "google/gemma-2-2b-it": _gemma2(2304, 26, 8, 4, 9216),
+    "google/gemma-2-9b-it": _gemma2(3584, 42, 16, 8, 14_336),
+    "google/gemma-2-27b-it": _gemma2(4608, 46, 32, 16, 36_864, 144**-0.5, head_dim=128),
+    "google/gemma-3-270m": _gemma3(640, 18, 4, 1, 2048, 512),
+    "google/gemma-3-1b-it": _gemma3(1152, 26, 4, 1, 6912, 512),
+}

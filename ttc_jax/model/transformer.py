@@ -1,0 +1,181 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The transformer: parameters as flax.nnx modules, the forward pass as plain functions.
+
+Weights keep the orientation of Hugging Face checkpoints, [out, in], heads split out. The forward
+pass takes its attention as a function, so that the dense pass of training, `extend` and
+`decode_segment` run the very same code for everything but where keys come from.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ttc_jax.model.attend import attend, by_kv_head, by_token, in_window, merge, rotate, rotation
+from ttc_jax.model.shape import ModelShape
+
+# attention(layer, q [B, T, N, H], k [B, T, K, H], v [B, T, K, H]) -> [B, T, N, H]
+Attention = Callable[[int, jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+class Block(nnx.Module):
+    """Parameters of one layer: attention, gated feed-forward, norms."""
+
+    def __init__(self, shape: ModelShape, key: jax.Array, dtype):
+        d, f, n, k, h = shape.width, shape.ffn, shape.heads, shape.kv_heads, shape.head_dim
+        keys = iter(jax.random.split(key, 7))
+
+        def weight(*dims: int, fan_in: int) -> nnx.Param:
+            scale = fan_in**-0.5
+            return nnx.Param((jax.random.normal(next(keys), dims) * scale).astype(dtype))
+
+        def norm(dim: int) -> nnx.Param:
+            return nnx.Param(jnp.full((dim,), 1.0 - shape.norm_offset, dtype))
+
+        self.attn_norm = norm(d)
+        self.q = weight(n, h, d, fan_in=d)
+        self.k = weight(k, h, d, fan_in=d)
+        self.v = weight(k, h, d, fan_in=d)
+        self.o = weight(d, n, h, fan_in=n * h)
+        if shape.qkv_bias:
+            self.q_bias = nnx.Param(jnp.zeros((n, h), dtype))
+            self.k_bias = nnx.Param(jnp.zeros((k, h), dtype))
+            self.v_bias = nnx.Param(jnp.zeros((k, h), dtype))
+        if shape.qk_norm:
+            self.q_norm = norm(h)
+            self.k_norm = norm(h)
+        self.ffn_norm = norm(d)
+        self.gate = weight(f, d, fan_in=d)
+        self.up = weight(f, d, fan_in=d)
+        self.down = weight(d, f, fan_in=f)
+        if shape.post_norms:
+            self.attn_post_norm = norm(d)
+            self.ffn_post_norm = norm(d)
+
+
+class Transformer(nnx.Module):
+    """Parameters of the whole model, initialised at random from `key` (LeCun normal).
+
+    `shape` travels with the module as static data. With `shape.value_classes` there is a value
+    head: value [classes, D] and value_bias [classes].
+    """
+
+    def __init__(self, shape: ModelShape, key: jax.Array, dtype=jnp.float32):
+        self.shape = shape
+        embed_key, head_key, value_key, *block_keys = jax.random.split(key, 3 + shape.layers)
+        d = shape.width
+        embed = jax.random.normal(embed_key, (shape.vocab, d)) * d**-0.5
+        self.embed = nnx.Param(embed.astype(dtype))
+        self.blocks = nnx.List([Block(shape, k, dtype) for k in block_keys])
+        self.norm = nnx.Param(jnp.full((d,), 1.0 - shape.norm_offset, dtype))
+        if not shape.tied:
+            head = jax.random.normal(head_key, (shape.vocab, d)) * d**-0.5
+            self.head = nnx.Param(head.astype(dtype))
+        if shape.value_classes:
+            value = jax.random.normal(value_key, (shape.value_classes, d)) * d**-0.5
+            self.value = nnx.Param(value.astype(dtype))
+            self.value_bias = nnx.Param(jnp.zeros((shape.value_classes,), dtype))
+
+
+def abstract(shape: ModelShape, dtype=jnp.float32) -> Transformer:
+    """A Transformer whose parameters are ShapeDtypeStructs: nothing is allocated."""
+    return nnx.eval_shape(lambda: Transformer(shape, jax.random.key(0), dtype))
+
+
+def rms_norm(x, weight, shape: ModelShape) -> jax.Array:
+    """x [..., D] over its root mean square, times the weight (plus 1 in Gemma), in x's dtype."""
+    y = x.astype(jnp.float32)
+    y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + shape.norm_eps)
+    weight = weight.astype(jnp.float32)
+    return (y * (weight + shape.norm_offset)).astype(x.dtype)
+
+
+def _project(spec: str, x, weight, bias=None) -> jax.Array:
+    y = jnp.einsum(spec, x, weight[...])
+    return y if bias is None else y + bias[...]
+
+
+def _attention(block: Block, shape, layer: int, x, rope, attention: Attention) -> jax.Array:
+    bias = shape.qkv_bias
+    q = _project("btd,nhd->btnh", x, block.q, block.q_bias if bias else None)
+    k = _project("btd,khd->btkh", x, block.k, block.k_bias if bias else None)
+    v = _project("btd,khd->btkh", x, block.v, block.v_bias if bias else None)
+    if shape.qk_norm:
+        q = rms_norm(q, block.q_norm[...], shape)
+        k = rms_norm(k, block.k_norm[...], shape)
+    cos, sin = rope[shape.window(layer) > 0]
+    out = attention(layer, rotate(q, cos, sin), rotate(k, cos, sin), v)
+    return _project("btnh,dnh->btd", out, block.o)
+
+
+def _feed_forward(block: Block, shape: ModelShape, x) -> jax.Array:
+    gate = _project("btd,fd->btf", x, block.gate)
+    gate = jax.nn.silu(gate) if shape.activation == "silu" else jax.nn.gelu(gate, approximate=True)
+    return _project("btf,df->btd", gate * _project("btd,fd->btf", x, block.up), block.down)
+
+
+def hidden(model: Transformer, tokens, positions, attention: Attention) -> jax.Array:
+    """Final hidden states [B, T, D], normed, of tokens i32[B, T] at positions i32[B, T]."""
+    shape = model.shape
+    x = model.embed[...][tokens]
+    x = x * jnp.asarray(shape.embed_scale, x.dtype)
+    rope = {local: rotation(shape, positions, local) for local in _kinds_of_layer(shape)}
+    for layer, block in enumerate(model.blocks):
+        with jax.named_scope("attention"):
+            y = rms_norm(x, block.attn_norm[...], shape)
+            y = _attention(block, shape, layer, y, rope, attention)
+            x = x + (rms_norm(y, block.attn_post_norm[...], shape) if shape.post_norms else y)
+        with jax.named_scope("feed_forward"):
+            y = _feed_forward(block, shape, rms_norm(x, block.ffn_norm[...], shape))
+            x = x + (rms_norm(y, block.ffn_post_norm[...], shape) if shape.post_norms else y)
+    return rms_norm(x, model.norm[...], shape)
+
+
+def _kinds_of_layer(shape: ModelShape) -> set[bool]:
+    return {shape.window(layer) > 0 for layer in range(shape.layers)}
+
+
+def logits(model: Transformer, x) -> jax.Array:
+    """Next-token logits f32[..., V] of hidden states x [..., D]."""
+    head = model.embed if model.shape.tied else model.head
+    out = jnp.einsum("...d,vd->...v", x, head[...], preferred_element_type=jnp.float32)
+    cap = model.shape.final_softcap
+    return out if cap is None else cap * jnp.tanh(out / cap)
+
+
+def values(model: Transformer, x) -> jax.Array:
+    """Value-head logits f32[..., classes] of hidden states x [..., D].
+
+    Raises ValueError when the model has no value head.
+    """
+    if not model.shape.value_classes:
+        raise ValueError("this model has no value head; set value_classes in its ModelShape")
+    out = jnp.einsum("...d,cd->...c", x, model.value[...], preferred_element_type=jnp.float32)
+    return out + model.value_bias[...].astype(jnp.float32)
+
+
+def forward(model: Transformer, tokens, lens=None) -> jax.Array:
+    """Hidden states [B, T, D] of whole sequences tokens i32[B, T], without any cache.
+
+    Rows are right-padded: tokens at or beyond lens i32[B] (default T) see padding but are never
+    seen by valid ones, as attention is causal. Used for training and as the plain reading.
+    """
+    rows, length = tokens.shape
+    shape = model.shape
+    positions = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), (rows, length))
+    group = shape.heads // shape.kv_heads
+    pos = jnp.arange(length)
+    causal = pos[None, :] <= pos[:, None]
+    if lens is not None:
+        causal = causal & (pos < lens[:, None])[:, None, :]
+
+    def attention(layer, q, k, v):
+        mask = causal & in_window(pos[:, None], pos[None, :], shape.window(layer))
+        mask = jnp.repeat(mask, group, axis=-2).reshape(-1, 1, length * group, length)
+        k, v = jnp.moveaxis(k, 2, 1), jnp.moveaxis(v, 2, 1)
+        part = attend(by_kv_head(q, shape.kv_heads), k, v, mask, shape)
+        return by_token(merge([part], q.dtype), length)
+
+    return hidden(model, tokens, positions, attention)
