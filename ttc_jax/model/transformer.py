@@ -59,7 +59,7 @@ class Transformer(nnx.Module):
     """Parameters of the whole model, initialised at random from `key` (LeCun normal).
 
     `shape` travels with the module as static data. With `shape.value_classes` there is a value
-    head: value [classes, D] and value_bias [classes].
+    head: value_head [classes, D] and value_bias [classes].
     """
 
     def __init__(self, shape: ModelShape, key: jax.Array, dtype=jnp.float32):
@@ -75,7 +75,7 @@ class Transformer(nnx.Module):
             self.head = nnx.Param(head.astype(dtype))
         if shape.value_classes:
             value = jax.random.normal(value_key, (shape.value_classes, d)) * d**-0.5
-            self.value = nnx.Param(value.astype(dtype))
+            self.value_head = nnx.Param(value.astype(dtype))
             self.value_bias = nnx.Param(jnp.zeros((shape.value_classes,), dtype))
 
 
@@ -152,7 +152,7 @@ def values(model: Transformer, x) -> jax.Array:
     """
     if not model.shape.value_classes:
         raise ValueError("this model has no value head; set value_classes in its ModelShape")
-    out = jnp.einsum("...d,cd->...c", x, model.value[...], preferred_element_type=jnp.float32)
+    out = jnp.einsum("...d,cd->...c", x, model.value_head[...], preferred_element_type=jnp.float32)
     return out + model.value_bias[...].astype(jnp.float32)
 
 

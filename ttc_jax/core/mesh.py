@@ -1,0 +1,76 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ('data', 'model') mesh and the rules that lay parameters out on it.
+
+'data' shards hold whole replicas of the model and work on different questions; 'model' shards hold
+slices of every weight and of every key-value head.
+"""
+
+import re
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+# First match wins, on paths such as "blocks/3/q". Weights are [out, in] with heads split out.
+PARAMETER_RULES: tuple[tuple[str, P], ...] = (
+    (r"/(q|k|v)$", P("model", None, None)),
+    (r"/(q|k|v)_bias$", P("model", None)),
+    (r"/o$", P(None, "model", None)),
+    (r"/(gate|up)$", P("model", None)),
+    (r"/down$", P(None, "model")),
+    (r"^(embed|head)$", P("model", None)),
+    (r"", P()),
+)
+
+
+def make_mesh(data: int = 1, model: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A ('data', 'model') mesh over the first data * model of `devices` (default: all local ones).
+
+    Raises ValueError when there are fewer devices than that.
+    """
+    devices = jax.devices() if devices is None else list(devices)
+    if data < 1 or model < 1:
+        raise ValueError(f"mesh axes must be at least 1, got data={data}, model={model}")
+    if data * model > len(devices):
+        raise ValueError(
+            f"a mesh of data={data} x model={model} needs {data * model} devices, "
+            f"there are {len(devices)}; lower mesh.data or mesh.model"
+        )
+    grid = np.asarray(devices[: data * model]).reshape(data, model)
+    return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
+
+
+def path_name(path) -> str:
+    """A pytree path as 'blocks/3/q': attribute names and indices, container internals left out."""
+    names = []
+    for entry in path:
+        name = getattr(entry, "name", getattr(entry, "key", getattr(entry, "idx", None)))
+        if name is not None and name != "value":
+            names.append(str(name))
+    return "/".join(names)
+
+
+def fit_spec(spec: P, dims: Sequence[int], mesh: Mesh) -> P:
+    """`spec` without the axes that do not divide their dimension: such a dimension is replicated.
+
+    Two kv heads on four 'model' shards are held by every shard, as grouped-query models need.
+    """
+    parts = [
+        axis if axis is None or dim % mesh.shape[axis] == 0 else None
+        for axis, dim in zip(spec, dims, strict=False)
+    ]
+    return P(*parts)
+
+
+def parameter_shardings(tree, mesh: Mesh, rules=PARAMETER_RULES):
+    """NamedShardings in the structure of `tree` (arrays or ShapeDtypeStructs), by `rules`."""
+
+    def sharding(path, leaf):
+        name = path_name(path)
+        spec = next(spec for pattern, spec in rules if re.search(pattern, name))
+        return NamedSharding(mesh, fit_spec(spec, leaf.shape, mesh))
+
+    return jax.tree_util.tree_map_with_path(sharding, tree)

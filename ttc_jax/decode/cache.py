@@ -1,0 +1,131 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pools of keys and values that pages point into, and how they lie on a mesh.
+
+Every replica (shard of the mesh axis 'data') has pools, tables and rows of its own, so page ids
+are local to it: all arrays of a `Cache` have a leading axis R, and `per_replica` hands each replica
+its own slice without that axis.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ttc_jax.core.mesh import fit_spec
+from ttc_jax.decode import pages as paging
+from ttc_jax.decode.pages import Pages
+from ttc_jax.model.shape import ModelShape
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values of all rows: per layer k and v [R, P, S, K, H], and the pages (leading R).
+
+    One replica's view, inside `per_replica`, lacks the R.
+    """
+
+    k: tuple[jax.Array, ...]
+    v: tuple[jax.Array, ...]
+    pages: Pages
+
+    @property
+    def page_size(self) -> int:
+        return self.pages.page_size
+
+    @property
+    def n_pages(self) -> int:
+        """Pages of one replica."""
+        return self.pages.n_pages
+
+
+def pool_spec(shape: ModelShape, mesh: Mesh) -> P:
+    """Sharding of one replica's pool [P, S, K, H]: kv heads over 'model' where they divide."""
+    dims = (1, 1, shape.kv_heads, shape.head_dim)
+    return fit_spec(P(None, None, "model", None), dims, mesh)
+
+
+def cache_shardings(cache, mesh: Mesh, shape: ModelShape):
+    """NamedShardings in the structure of a Cache: R over 'data', kv heads over 'model'."""
+    pool = NamedSharding(mesh, P("data", *pool_spec(shape, mesh)))
+    table = NamedSharding(mesh, P("data"))
+    layers = tuple(pool for _ in cache.k)
+    return Cache(layers, layers, jax.tree.map(lambda _: table, cache.pages))
+
+
+def create(
+    shape: ModelShape,
+    mesh: Mesh,
+    *,
+    rows: int,
+    n_pages: int,
+    page_size: int,
+    row_pages: int,
+    dtype=jnp.float32,
+) -> Cache:
+    """An empty cache laid out on `mesh`; rows and n_pages are those of one replica."""
+    replicas = mesh.shape["data"]
+    dims = (replicas, n_pages, page_size, shape.kv_heads, shape.head_dim)
+
+    def build() -> Cache:
+        layers = range(shape.layers)
+        one = paging.empty(rows, row_pages, n_pages, page_size)
+        pages = jax.tree.map(lambda x: jnp.broadcast_to(x, (replicas, *x.shape)), one)
+        pools = [tuple(jnp.zeros(dims, dtype) for _ in layers) for _ in "kv"]
+        return Cache(*pools, pages)
+
+    shardings = cache_shardings(jax.eval_shape(build), mesh, shape)
+    return jax.jit(build, out_shardings=shardings)()
+
+
+def per_replica(fn: Callable, mesh: Mesh) -> Callable:
+    """fn(params, *trees) over one replica's arrays, as a function of arrays with the leading R.
+
+    Manual over 'data', automatic over 'model'. The first argument (parameters) is the same for all
+    replicas; every other one, and every result, has the leading R.
+    """
+
+    def local(params, *trees):
+        trees = jax.tree.map(lambda x: x[0], trees)
+        return jax.tree.map(lambda x: x[None], fn(params, *trees))
+
+    def mapped(params, *trees):
+        specs = (P(), *(P("data") for _ in trees))
+        return jax.shard_map(
+            local, mesh=mesh, in_specs=specs, out_specs=P("data"), axis_names={"data"},
+            check_vma=False,
+        )(params, *trees)  # fmt: skip
+
+    return mapped
+
+
+def gather(pool: jax.Array, page_ids: jax.Array) -> jax.Array:
+    """The tokens of pages i32[Z, M] of one replica's pool, head-major: [Z, K, M * S, H]."""
+    z, m = page_ids.shape
+    _, s, k, h = pool.shape
+    pages = pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)]
+    return jnp.moveaxis(pages, 3, 1).reshape(z, k, m * s, h)
+
+
+def scatter(cache: Cache, k: list, v: list, page: jax.Array, slot: jax.Array) -> Cache:
+    """Cache with per-layer new keys and values [R, T, K, H] written to (page, slot) i32[R, T].
+
+    Page ids beyond the pool drop their token.
+    """
+    write = lambda pool, new: pool.at[page, slot].set(new.astype(pool.dtype), mode="drop")  # noqa: E731
+    return replace(
+        cache,
+        k=tuple(write(pool, new) for pool, new in zip(cache.k, k, strict=True)),
+        v=tuple(write(pool, new) for pool, new in zip(cache.v, v, strict=True)),
+    )
+
+
+def fork_rows(cache: Cache, parent: jax.Array) -> Cache:
+    """One replica's cache in which row b is a copy of row parent[b] (-1: freed)."""
+    pages, source, destination = paging.fork(cache.pages, parent)
+    copy = lambda pool: pool.at[destination].set(pool[source], mode="drop")  # noqa: E731
+    return Cache(tuple(map(copy, cache.k)), tuple(map(copy, cache.v)), pages)
