@@ -83,16 +83,13 @@ def test_the_package_imports_no_oracle_or_rival(path):
     assert not {name.split(".")[0] for name in imports_of(path)} & TEST_ONLY
 
 
-@pytest.mark.parametrize("path", sources(PACKAGE, ROOT / "configs", ROOT / "tests"), ids=str)
+@pytest.mark.parametrize(
+    "path", sources(PACKAGE, *(ROOT / name for name in ("benchmarks", "configs", "tests"))), ids=str
+)
 def test_headers_and_names(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert tuple(lines[:2]) == HEADER
     assert path.name not in FORBIDDEN_NAMES
-
-
-@pytest.mark.parametrize("path", sources(ROOT / "benchmarks"), ids=str)
-def test_benchmark_headers(path):
-    assert tuple(path.read_text(encoding="utf-8").splitlines()[:2]) == HEADER
 
 
 def test_init_files_hold_only_a_docstring():
@@ -136,6 +133,6 @@ def test_configs_build(path, variant):
 
 def test_data_files_are_packaged():
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
-    suffixes = {p.suffix for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
-    for suffix in suffixes - {".py", ".pyc"}:
+    files = [path for path in PACKAGE.rglob("*") if path.is_file()]
+    for suffix in {path.suffix for path in files} - {".py", ".pyc"}:
         assert f"*{suffix}" in text, f"setup.py does not package {suffix} files"
