@@ -1,0 +1,311 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The three device programs: `extend`, `decode_segment` and `fork`.
+
+`extend` appends given tokens to rows (prompts, steps to be scored, new turns), `decode_segment`
+samples until every row has met a stop or used up its tokens, `fork` copies rows. All of them donate
+the cache and run on every replica at once. Inside a segment nothing that was written before changes:
+contexts are gathered out of the pages once, new keys and values go to a small dense tail, and the
+tail is written back to pages at the end. A prefix shared by a group of rows is gathered, and read,
+once per group.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from ttc_jax.decode import pages as paging
+from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, scatter
+from ttc_jax.decode.sample import Sampler, uniforms
+from ttc_jax.model.attend import attend, by_kv_head, by_token, in_window, merge
+from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.transformer import Transformer, hidden, logits
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Groups:
+    """Rows that share their first pages, so that these are read once for all of them.
+
+    pages i32[G, Mp] ids of the shared pages, lens i32[G] tokens in them (a multiple of S, 0 for an
+    unused group); members i32[G, W] row numbers (B where there is none); group i32[B] and place
+    i32[B] say where a row stands in members (group G for a row that is in none).
+    """
+
+    pages: jax.Array
+    lens: jax.Array
+    members: jax.Array
+    group: jax.Array
+    place: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Rows:
+    """What rows carry from segment to segment beside their pages.
+
+    last i32[B] the token sampled last, not in the cache yet; state i32[B] of the stop automaton;
+    limit i32[B] tokens that the row may sample in this segment, 0 for a row that waits; key one
+    typed PRNG key per row.
+    """
+
+    last: jax.Array
+    state: jax.Array
+    limit: jax.Array
+    key: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sampled:
+    """tokens i32[B, n], logprobs f32[B, n], of which the first count i32[B] are valid; rows' state."""
+
+    tokens: jax.Array
+    logprobs: jax.Array
+    count: jax.Array
+    state: jax.Array
+
+
+def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):
+    """`tree` of arrays laid out like the pools: kv heads (at heads_axis) over 'model'."""
+    parts = [None] * 4
+    parts[heads_axis] = pool_spec(shape, mesh)[2]
+    spec = jax.sharding.PartitionSpec(*parts)
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, spec), tree)
+
+
+@partial(jax.jit, static_argnames=("mesh", "context_pages"), donate_argnames=("cache",))
+def extend(model: Transformer, cache: Cache, rows, tokens, n, *, mesh: Mesh, context_pages: int):
+    """Append tokens to rows; returns their hidden states and the cache.
+
+    rows i32[R, X] distinct row numbers of each replica (B: no row); tokens i32[R, X, T]; n i32[R, X]
+    how many of them count. Keys already in a row must fit context_pages pages. Returns hidden
+    [R, X, T, D] (junk at and beyond n) and the cache with lens grown by n. A pool that ran out shows
+    in pages.short.
+    """
+    fn = partial(_extend, mesh=mesh, context_pages=context_pages)
+    return per_replica(fn, mesh)(model, cache, rows, tokens, n)
+
+
+def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
+    shape = model.shape
+    group = shape.heads // shape.kv_heads
+    length = tokens.shape[1]
+    n_rows = cache.pages.lens.shape[0]
+    old = cache.pages.lens.at[rows].get(mode="fill", fill_value=0)
+    grown = jnp.zeros((n_rows,), jnp.int32).at[rows].set(n, mode="drop")
+    pages = paging.reserve(cache.pages, grown)
+    step = jnp.arange(length, dtype=jnp.int32)
+    positions = old[:, None] + step
+    page, slot = paging.place(pages, jnp.minimum(rows, n_rows - 1), positions)
+    page = jnp.where(step < n[:, None], page, pages.n_pages)
+    context_ids = pages.table.at[rows, :context_pages].get(mode="fill", fill_value=0)
+    context_pos = jnp.arange(context_pages * pages.page_size)
+    new_k, new_v = [], []
+
+    def spread(mask):  # [X, T, C] -> [X, 1, T * N/K, C]
+        return jnp.repeat(mask, group, axis=1)[:, None]
+
+    def attention(layer, q, k, v):
+        k, v = k.astype(cache.k[layer].dtype), v.astype(cache.v[layer].dtype)
+        new_k.append(k)
+        new_v.append(v)
+        window = shape.window(layer)
+        queries = by_kv_head(q, shape.kv_heads)
+        mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
+        mask = jnp.broadcast_to(mask, (len(rows), length, length))
+        own = (jnp.moveaxis(k, 2, 1), jnp.moveaxis(v, 2, 1))
+        parts = [attend(queries, *own, spread(mask), shape)]
+        if context_pages:
+            context = [gather(pool[layer], context_ids) for pool in (cache.k, cache.v)]
+            mask = (context_pos < old[:, None])[:, None, :] & in_window(
+                positions[:, :, None], context_pos, window
+            )
+            parts.append(attend(queries, *context, spread(mask), shape))
+        return by_token(merge(parts, q.dtype), length)
+
+    out = hidden(model, tokens, positions, attention)
+    new_k, new_v = _constrain((new_k, new_v), shape, mesh, heads_axis=2)
+    lens = pages.lens.at[rows].add(n, mode="drop")
+    cache = replace(cache, pages=replace(pages, lens=lens))
+    return out, scatter(cache, new_k, new_v, page, slot)
+
+
+@partial(
+    jax.jit,
+    static_argnames=("mesh", "sampler", "n", "own_pages", "first_stop"),
+    donate_argnames=("cache",),
+)
+def decode_segment(
+    model: Transformer,
+    cache: Cache,
+    rows: Rows,
+    groups: Groups,
+    next_state,
+    *,
+    mesh: Mesh,
+    sampler: Sampler,
+    first_stop: int,
+    n: int,
+    own_pages: int,
+) -> tuple[Sampled, Cache]:
+    """Sample up to n tokens per row, until every row has met a stop or its limit.
+
+    next_state i16[V, n_states] is the stop automaton's table, transposed; states from first_stop on
+    are stops. What a row holds beyond its group's shared pages must fit own_pages pages. Leading
+    axis R on everything but model and next_state. In the cache afterwards: every token of a row but
+    the last one sampled.
+    """
+    fn = partial(
+        _decode_segment, mesh=mesh, sampler=sampler, n=n, own_pages=own_pages,
+        first_stop=first_stop,
+    )  # fmt: skip
+    return per_replica(fn, mesh)((model, next_state), cache, rows, groups)
+
+
+def _decode_segment(
+    params, cache: Cache, rows: Rows, groups: Groups, *, mesh, sampler, n, own_pages, first_stop
+):
+    model, next_state = params
+    shape = model.shape
+    n_rows = rows.last.shape[0]
+    old = cache.pages.lens
+    context = _Context(model.shape, cache, groups, own_pages, mesh)
+    dtype = cache.k[0].dtype
+    tail_dims = (n_rows, shape.kv_heads, n, shape.head_dim)
+    tails = [jnp.zeros(tail_dims, dtype) for _ in range(2 * shape.layers)]
+    tails = _constrain(tails, shape, mesh, heads_axis=1)
+
+    def running(i, count, state):
+        return (count == i) & (i < rows.limit) & (state < first_stop)
+
+    def go(carry):
+        i, _, count, state, *_ = carry
+        live = running(i, count, state).any()
+        if mesh.shape["data"] > 1:  # all replicas take the same number of steps
+            live = jax.lax.psum(live.astype(jnp.int32), "data") > 0
+        return (i < n) & live
+
+    def step(carry):
+        i, last, count, state, tokens, logprobs, tails = carry
+        tails = list(tails)
+        attention = context.attention(tails, i)
+        x = hidden(model, last[:, None], (old + i)[:, None], attention)
+        with jax.named_scope("sample"):
+            # The drawn token will stand at position old + i + 1, one after its input.
+            draw = uniforms(rows.key, old + i + 1)
+            token, logprob = sampler.draw(logits(model, x[:, 0]), draw)
+        live = running(i, count, state)
+        tokens = jax.lax.dynamic_update_slice_in_dim(tokens, token[:, None], i, 1)
+        logprobs = jax.lax.dynamic_update_slice_in_dim(logprobs, logprob[:, None], i, 1)
+        state = jnp.where(live, next_state[token, state].astype(jnp.int32), state)
+        last = jnp.where(live, token, last)
+        return i + 1, last, count + live, state, tokens, logprobs, tuple(tails)
+
+    start = (
+        jnp.zeros((), jnp.int32), rows.last, jnp.zeros((n_rows,), jnp.int32), rows.state,
+        jnp.zeros((n_rows, n), jnp.int32), jnp.zeros((n_rows, n), jnp.float32), tuple(tails),
+    )  # fmt: skip
+    _, _, count, state, tokens, logprobs, tails = jax.lax.while_loop(go, step, start)
+    return Sampled(tokens, logprobs, count, state), _write_back(cache, tails, count, n)
+
+
+def _write_back(cache: Cache, tails, count, n: int) -> Cache:
+    """Cache with the first count i32[B] positions of every tail in pages."""
+    pages = paging.reserve(cache.pages, count)
+    step = jnp.arange(n, dtype=jnp.int32)
+    rows = jnp.arange(count.shape[0])
+    page, slot = paging.place(pages, rows, pages.lens[:, None] + step)
+    page = jnp.where(step < count[:, None], page, pages.n_pages)
+    cache = replace(cache, pages=replace(pages, lens=pages.lens + count))
+    by_position = [jnp.moveaxis(tail, 1, 2) for tail in tails]
+    return scatter(cache, by_position[0::2], by_position[1::2], page, slot)
+
+
+class _Context:
+    """The loop-invariant keys and values of a segment, and attention to them and to the tail."""
+
+    def __init__(self, shape: ModelShape, cache: Cache, groups: Groups, own_pages: int, mesh):
+        self.shape, self.groups = shape, groups
+        pages = cache.pages
+        self.old = pages.lens
+        # Rows outside every group own their whole context.
+        self.shared = groups.lens.at[groups.group].get(mode="fill", fill_value=0)
+        first = self.shared // pages.page_size
+        index = first[:, None] + jnp.arange(own_pages)
+        index = jnp.minimum(index, pages.table.shape[1] - 1)
+        own_ids = jnp.take_along_axis(pages.table, index, axis=1)
+        self.own_pos = self.shared[:, None] + jnp.arange(own_pages * pages.page_size)
+        both = (cache.k, cache.v)
+        own = [[gather(pool, own_ids) for pool in pools] for pools in both]
+        prefix = [[gather(pool, groups.pages) for pool in pools] for pools in both]
+        self.own, self.prefix = _constrain((own, prefix), shape, mesh, heads_axis=1)
+        self.prefix_pos = jnp.arange(groups.pages.shape[1] * pages.page_size)
+
+    def attention(self, tails: list, i):
+        """The attention function of step i, which writes its keys and values to `tails`."""
+
+        def attention(layer, q, k, v):
+            for pair, new in ((0, k), (1, v)):
+                tail = tails[2 * layer + pair]
+                new = jnp.moveaxis(new, 1, 2).astype(tail.dtype)
+                tails[2 * layer + pair] = jax.lax.dynamic_update_slice_in_dim(tail, new, i, 2)
+            tail_k, tail_v = tails[2 * layer : 2 * layer + 2]
+            queries = by_kv_head(q, self.shape.kv_heads)
+            window = self.shape.window(layer)
+            pos = (self.old + i)[:, None]
+            step = jnp.arange(tail_k.shape[2])
+            mask = (step <= i) & in_window(i, step, window)
+            mask = jnp.broadcast_to(mask, (len(queries), 1, 1, len(step)))
+            parts = [attend(queries, tail_k, tail_v, mask, self.shape)]
+            if self.own_pos.shape[1]:
+                mask = (self.own_pos < self.old[:, None]) & in_window(pos, self.own_pos, window)
+                own = (self.own[0][layer], self.own[1][layer])
+                parts.append(attend(queries, *own, mask[:, None, None], self.shape))
+            if len(self.prefix_pos):
+                parts.append(self._to_prefix(layer, queries, pos, window))
+            return by_token(merge(parts, q.dtype), 1)
+
+        return attention
+
+    def _to_prefix(self, layer: int, queries, pos, window: int):
+        """Partial attention of rows to their group's shared pages, computed group by group."""
+        groups = self.groups
+        n_groups, width = groups.members.shape
+        rows, kv_heads, per_head, dim = queries.shape
+        members = queries.at[groups.members].get(mode="fill", fill_value=0)  # [G, W, K, Q, H]
+        members = jnp.moveaxis(members, 2, 1).reshape(n_groups, kv_heads, width * per_head, dim)
+        member_pos = pos[:, 0].at[groups.members].get(mode="fill", fill_value=0)  # [G, W]
+        mask = (self.prefix_pos < groups.lens[:, None])[:, None] & in_window(
+            member_pos[..., None], self.prefix_pos, window
+        )
+        mask = jnp.repeat(
+            jnp.broadcast_to(mask, (n_groups, width, len(self.prefix_pos))), per_head, axis=1
+        )
+        prefix = (self.prefix[0][layer], self.prefix[1][layer])
+        part = attend(members, *prefix, mask[:, None], self.shape)
+
+        def back(x):  # [G, K, W * Q, ...] -> [B, K, Q, ...]
+            x = x.reshape(n_groups, kv_heads, width, per_head, *x.shape[3:])
+            return x[jnp.minimum(groups.group, n_groups - 1), :, groups.place]
+
+        part = jax.tree.map(back, part)
+        member = (groups.group < n_groups)[:, None, None]
+        return replace(part, top=jnp.where(member, part.top, -jnp.inf))
+
+
+@partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))
+def fork(cache: Cache, parent, *, mesh: Mesh) -> Cache:
+    """Cache in which row b of each replica is a copy of row parent[b]; parent i32[R, B], -1 frees."""
+    return per_replica(lambda _, c, p: fork_rows(c, p), mesh)((), cache, parent)
+
+
+@partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))
+def keep(cache: Cache, lens, table=None, *, mesh: Mesh) -> Cache:
+    """Cache cut to lens i32[R, B] (0 prunes a row), or rolled back to a saved (table, lens)."""
+    cut = lambda _, c, *state: replace(c, pages=paging.keep(c.pages, *state))  # noqa: E731
+    state = (lens,) if table is None else (lens, table)
+    return per_replica(cut, mesh)((), cache, *state)
