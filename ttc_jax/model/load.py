@@ -1,0 +1,236 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Loading and saving checkpoints in Hugging Face's layout.
+
+Everything that can be wrong with a checkpoint is found from its headers, before weights are read.
+"""
+
+import json
+import shutil
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+from orbax.checkpoint import v1 as ocp
+
+from ttc_jax.core.mesh import parameter_shardings, path_name
+from ttc_jax.model.gguf import converted
+from ttc_jax.model.gguf_file import packaged_gguf
+from ttc_jax.model.headers import Entry, read_headers
+from ttc_jax.model.hf_config import shape_from_hf, shape_to_hf
+from ttc_jax.model.names import Place, canonical, place
+from ttc_jax.model.settings import read_json
+from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.tokens import Tokenizer, load_tokenizer
+from ttc_jax.model.transformer import Transformer, abstract
+from ttc_jax.model.weights import Tensor, new_directory, write_tensors
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+    "chat_template.jinja",
+)
+# What a value head saved for another task may lack; it is then zero.
+_OPTIONAL = ("score.bias",)
+
+
+def load_checkpoint(
+    path, *, mesh: Mesh | None = None, dtype=jnp.float32, cache_dir=None
+) -> tuple[Transformer, Tokenizer]:
+    """The model and tokenizer of a checkpoint.
+
+    `path` is a Hugging Face directory, a .gguf file, or "package:NAME" for the GGUF file inside an
+    installed package. A GGUF file is converted once, into cache_dir/checkpoints. Weights become
+    `dtype` and are read straight into their shards on `mesh` (default: one device).
+
+    Raises:
+        FileNotFoundError: the checkpoint, one of its files, or the package is missing.
+        ValueError: something in it is damaged or not supported, or its tokenizer has ids beyond
+            the model's vocabulary.
+    """
+    directory = checkpoint_directory(path, cache_dir)
+    shape = read_shape(directory)
+    tokenizer = load_tokenizer(directory)
+    if tokenizer.vocab_size > shape.vocab:
+        raise ValueError(
+            f"{directory}: the tokenizer has ids up to {tokenizer.vocab_size - 1}, the model's "
+            f"vocabulary ends at {shape.vocab - 1}; they belong to different checkpoints"
+        )
+    return load_model(directory, mesh=mesh, dtype=dtype), tokenizer
+
+
+def checkpoint_directory(path, cache_dir=None) -> Path:
+    """The Hugging Face directory that `path` names, converted from GGUF where it must be.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: `path` is neither a directory nor a GGUF file, or cache_dir is not given.
+    """
+    if str(path).startswith("package:"):
+        path = packaged_gguf(str(path).removeprefix("package:"))
+    path = Path(path)
+    if path.is_dir():
+        return path
+    if not path.exists():
+        raise FileNotFoundError(f"no checkpoint at {path}: there is no such file or directory")
+    if path.suffix != ".gguf":
+        raise ValueError(f"{path} is neither a checkpoint directory nor a .gguf file")
+    if cache_dir is None:
+        raise ValueError(f"{path} must be converted first; name a cache_dir for the result")
+    return converted(path, Path(cache_dir))
+
+
+def read_shape(directory: Path) -> ModelShape:
+    """The ModelShape of a checkpoint directory, by its config.json; raises as load_checkpoint."""
+    directory = Path(directory)
+    if not (directory / "config.json").is_file():
+        raise FileNotFoundError(f"no config.json in {directory}; is it a checkpoint directory?")
+    return shape_from_hf(read_json(directory / "config.json"))
+
+
+def load_model(directory, *, mesh: Mesh | None = None, dtype=jnp.float32) -> Transformer:
+    """The model in a Hugging Face directory, without its tokenizer; raises as load_checkpoint.
+
+    A classification checkpoint without a language head gets its embeddings as one (tied).
+    """
+    directory = Path(directory).resolve()
+    entries = _canonical_entries(read_headers(directory), directory)
+    shape = read_shape(directory)
+    if shape.value_classes and "lm_head.weight" not in entries:
+        shape = replace(shape, tied=True)
+    skeleton = abstract(shape, dtype)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(skeleton)
+    places = [place(path_name(path), leaf.shape, shape) for path, leaf in leaves]
+    _check_entries(directory, entries, places, shape)
+    if mesh is None:
+        shardings = [SingleDeviceSharding(jax.local_devices()[0])] * len(leaves)
+    else:
+        shardings = jax.tree_util.tree_leaves(parameter_shardings(skeleton, mesh))
+    arrays = _read(entries, places, shardings, dtype)
+    weights = [
+        _fill(arrays.get(where.name), leaf, sharding)
+        for (_, leaf), where, sharding in zip(leaves, places, shardings, strict=True)
+    ]
+    return jax.tree_util.tree_unflatten(structure, weights)
+
+
+def _canonical_entries(entries: dict[str, Entry], directory: Path) -> dict[str, Entry]:
+    named: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        plain = canonical(name)
+        if plain in named:
+            raise ValueError(f"{directory} holds {plain} twice: as {named[plain].name} and {name}")
+        if plain is not None:
+            named[plain] = entry
+    return named
+
+
+def _check_entries(directory, entries, places: list[Place], shape: ModelShape) -> None:
+    wanted = {where.name: where.dims for where in places}
+    missing = [name for name in wanted if name not in entries and name not in _OPTIONAL]
+    if missing:
+        raise ValueError(f"{directory} lacks {_list(missing)} that its config.json asks for")
+    spare = {"lm_head.weight"} if shape.tied else set()
+    extra = sorted(set(entries) - set(wanted) - spare)
+    if extra:
+        raise ValueError(
+            f"{directory} holds {_list(extra)} that a {shape.family} model of its config.json "
+            "does not have"
+        )
+    for name, dims in wanted.items():
+        if name in entries and entries[name].dims != dims:
+            raise ValueError(
+                f"{entries[name].file}: tensor {name} has shape {entries[name].dims}, "
+                f"config.json says {dims}"
+            )
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown})"
+
+
+def _read(entries, places: list[Place], shardings, dtype) -> dict[str, jax.Array]:
+    """Canonical name -> array in the checkpoint's own layout, already on its shards."""
+    wanted: dict[Path, dict[str, jax.ShapeDtypeStruct]] = defaultdict(dict)
+    origin: dict[str, str] = {}
+    for where, sharding in zip(places, shardings, strict=True):
+        if where.name not in entries:
+            continue
+        entry = entries[where.name]
+        if isinstance(sharding, NamedSharding):
+            sharding = NamedSharding(sharding.mesh, where.spec(sharding.spec))
+        wanted[entry.file][entry.name] = jax.ShapeDtypeStruct(where.dims, dtype, sharding=sharding)
+        origin[entry.name] = where.name
+    arrays: dict[str, jax.Array] = {}
+    with ocp.Context(checkpoint_layout=ocp.options.CheckpointLayout.SAFETENSORS):
+        for file, tensors in wanted.items():
+            loaded = ocp.load(file, tensors)
+            arrays |= {origin[name]: array for name, array in loaded.items()}
+    return arrays
+
+
+def _fill(array, leaf, sharding) -> jax.Array:
+    if array is None:
+        return jax.device_put(jnp.zeros(leaf.shape, leaf.dtype), sharding)
+    return jax.device_put(jnp.reshape(array, leaf.shape), sharding)
+
+
+def save_checkpoint(path, model: Transformer, tokenizer_dir=None) -> None:
+    """Write `model` as a Hugging Face directory at `path`, with the tokenizer of another directory.
+
+    Weights keep their dtype. The directory appears whole or not at all. On several hosts every
+    process must call this; the first one writes.
+
+    Raises:
+        FileExistsError: there is something at `path` already.
+        FileNotFoundError: `tokenizer_dir` holds no tokenizer.
+        ValueError: no Hugging Face family has the model's shape.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists already; name a new directory")
+    config = shape_to_hf(model.shape) | {"dtype": str(model.embed.dtype)}
+    config |= _special_ids(tokenizer_dir)
+    leaves = jax.tree_util.tree_flatten_with_path(model)[0]
+    tensors = [_tensor(path_name(where), leaf, model.shape) for where, leaf in leaves]
+    if jax.process_index():
+        for tensor in tensors:
+            tensor.read()
+        return
+    with new_directory(path) as directory:
+        (directory / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+        if tokenizer_dir is not None:
+            for name in TOKENIZER_FILES:
+                if (Path(tokenizer_dir) / name).is_file():
+                    shutil.copyfile(Path(tokenizer_dir) / name, directory / name)
+        write_tensors(directory, tensors)
+
+
+def _special_ids(tokenizer_dir) -> dict:
+    if tokenizer_dir is None:
+        return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    tokenizer = load_tokenizer(tokenizer_dir)
+    eos = list(tokenizer.eos) or None
+    return {"bos_token_id": tokenizer.bos, "eos_token_id": eos, "pad_token_id": tokenizer.pad}
+
+
+def _tensor(path: str, leaf: jax.Array, shape: ModelShape) -> Tensor:
+    where = place(path, leaf.shape, shape)
+
+    def read() -> np.ndarray:
+        whole = leaf
+        if not leaf.is_fully_addressable:
+            whole = multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(whole).reshape(where.dims)
+
+    return Tensor(where.name, leaf.nbytes, read)

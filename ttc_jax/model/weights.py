@@ -1,0 +1,84 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writing a Hugging Face checkpoint directory, whole or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from ttc_jax.model.headers import INDEX, SINGLE
+
+SHARD_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor to be written: its name, size in bytes, and how to get it when its turn comes."""
+
+    name: str
+    nbytes: int
+    read: Callable[[], np.ndarray]
+
+
+@contextmanager
+def new_directory(final: Path) -> Iterator[Path]:
+    """A fresh directory that becomes `final` when the block ends, and vanishes when it fails.
+
+    Two processes may do this at once: the first one wins, the other's work is dropped. Raises
+    OSError when the place cannot be written.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        try:
+            os.replace(temporary, final)
+        except OSError:
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_tensors(
+    directory: Path, tensors: Sequence[Tensor], shard_bytes: int = SHARD_BYTES
+) -> None:
+    """Write model.safetensors, or numbered shards of at most `shard_bytes` with their index."""
+    shards = _split(tensors, shard_bytes)
+    names = [SINGLE]
+    if len(shards) > 1:
+        count = len(shards)
+        names = [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
+    for name, shard in zip(names, shards, strict=True):
+        arrays = {tensor.name: np.ascontiguousarray(tensor.read()) for tensor in shard}
+        save_file(arrays, directory / name, metadata={"format": "pt"})
+    if len(shards) > 1:
+        weight_map = {
+            tensor.name: name
+            for name, shard in zip(names, shards, strict=True)
+            for tensor in shard
+        }
+        total = sum(tensor.nbytes for tensor in tensors)
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        (directory / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _split(tensors: Sequence[Tensor], shard_bytes: int) -> list[list[Tensor]]:
+    shards: list[list[Tensor]] = [[]]
+    filled = 0
+    for tensor in tensors:
+        if shards[-1] and filled + tensor.nbytes > shard_bytes:
+            shards.append([])
+            filled = 0
+        shards[-1].append(tensor)
+        filled += tensor.nbytes
+    return shards
