@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Eight fake CPU devices, strict rank promotion, and the rules by which marked tests are skipped.
+"""Eight fake CPU devices, and the rules by which marked tests are skipped.
 
 `JAX_PLATFORMS=cuda python -m pytest -m gpu` runs the tests that need a GPU.
 """
@@ -14,7 +14,6 @@ import jax
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
-jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_addoption(parser):

@@ -139,6 +139,11 @@ class RunRecord:
         }
         write_json_atomic(self.path / "config.json", record)
 
+    @property
+    def n_starts(self) -> int:
+        """How often the run was started here, this time included."""
+        return len(self._runs)
+
     def close(self) -> None:
         """Lets another process use the directory."""
         os.close(self._lock)

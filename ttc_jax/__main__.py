@@ -1,0 +1,101 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `ttc run --config=FILE[:VARIANTS] --workdir=DIR [--config.a.b=VALUE ...]`."""
+
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from ttc_jax import __version__
+
+USAGE = """\
+usage: ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ...] [--traceback]
+
+  --config     an experiment, e.g. configs/smollm2_best_of_n.py; variants after a colon (...py:tiny)
+  --config.*   changes one setting, e.g. --config.sample.n=32
+  --workdir    where samples and results go; the same command continues what is there
+  --traceback  shows where an error came from
+
+ttc --version prints the version."""
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file, lines of Python.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where samples and results go.")
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
+    argv = list(sys.argv if argv is None else argv)
+    command = argv[1] if len(argv) > 1 else "--help"
+    if command == "help" or {"-h", "--help"} & set(argv[1:]):
+        print(USAGE)
+        return 0
+    if command == "--version":
+        print(f"ttc_jax {__version__}")
+        return 0
+    if command != "run":
+        print(f"error: unknown command {command!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        _parse(argv)
+        from ttc_jax.run import run  # after parsing: importing jax takes seconds
+
+        run(
+            _CONFIG.value,
+            _WORKDIR.value,
+            overrides=config_flags.get_override_values(flags.FLAGS["config"]),
+            command=argv,
+        )
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command continues", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, flags.Error) as error:
+        if "--traceback" in argv:
+            traceback.print_exc()
+        print(f"error: {_short(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _short(error: Exception) -> str:
+    """The message; of one that ml_collections filled with a traceback, the last line."""
+    text = str(error).strip()
+    return text.splitlines()[-1] if "Traceback (most recent call last)" in text else text
+
+
+def _parse(argv: list[str]) -> None:
+    """Sets the flags from `argv`.
+
+    Raises:
+      ValueError, OSError or flags.Error: a flag is unknown, missing or malformed, or the config
+        file does not exist or has no such variant.
+    """
+    for value in (arg[9:] for arg in argv if arg.startswith("--config=")):
+        if not Path(value.split(":")[0]).is_file():
+            raise FileNotFoundError(f"no config file {value.split(':')[0]}")
+    try:
+        extra = flags.FLAGS([argv[0], *argv[2:]])
+    except flags.UnrecognizedFlagError as error:
+        raise ValueError(f"unknown flag --{error.flagname}") from error
+    except (AttributeError, KeyError) as error:  # how a locked ConfigDict refuses a key
+        key = re.search(r"\w+", str(error))[0]
+        blamed = [arg for arg in argv if f".{key}" in arg]
+        raise ValueError(f"{' '.join(blamed)}: the config has no key {key!r}") from error
+    if extra[1:]:
+        raise ValueError(f"unexpected argument {extra[1]!r}; flags look like --name=value")
+    for flag in ("config", "workdir"):
+        if flags.FLAGS[flag].value is None:
+            raise ValueError(f"--{flag} is missing\n\n{USAGE}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

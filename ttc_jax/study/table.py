@@ -1,0 +1,36 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Results of a run as they are shown on a terminal."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rich.table import Table
+
+
+def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
+    """What to print of results.json: figures by level, counts, speed, and where the files lie."""
+    yield figures_table(results["figures"])
+    counts, timing = results["counts"], results["timing"]
+    verdicts = ", ".join(f"{number} {name}" for name, number in counts["verdicts"].items())
+    yield f"{counts['samples']} samples: {verdicts}"
+    yield (
+        f"{timing['tokens']:,} tokens in {timing['seconds']:.0f} s, "
+        f"{timing['tokens_per_second']:.0f} per second, compilation included"
+    )
+    yield f"results: {workdir / 'results.json'}"
+    yield f"samples: {workdir / 'samples'}"
+
+
+def figures_table(figures: Mapping[str, Mapping]) -> Table:
+    """One line a level, one column a figure: mean and interval."""
+    names = [name for name in figures["all"] if name != "questions"]
+    table = Table("level", "questions", *names)
+    for level, row in figures.items():
+        cells = [_interval(row[name]) if name in row else "-" for name in names]
+        table.add_row(level, str(row["questions"]), *cells)
+    return table
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
