@@ -1,0 +1,128 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""TFDS builders for GSM8K and MATH over local JSON lines, stored as array_record.
+
+TensorFlow is never imported: the default tfrecord format would need it, array_record does not.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from ttc_jax.data.jsonlines import Row, read_rows
+
+
+class _JsonLines(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Shared by the two builders: `<split>.jsonl` in `source_dir` becomes the split `<split>`.
+
+    Every example also carries `line`, its line number in the file: TFDS shuffles rows when it
+    writes them, and `line` restores the order.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    code_path = None  # where TFDS would look for checksum files; there is nothing to download
+    REQUIRED: tuple[str, ...] = ()
+    OPTIONAL: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        source_dir: str | os.PathLike | None = None,
+        splits: Sequence[str] = ("train", "test"),
+        file_format: str = "array_record",
+        **kwargs: Any,
+    ):
+        self._source_dir = source_dir
+        self._source_splits = tuple(splits)
+        super().__init__(file_format=file_format, **kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text = {name: tfds.features.Text() for name in self.REQUIRED + self.OPTIONAL}
+        features = tfds.features.FeaturesDict({"line": tfds.features.Scalar(np.int64), **text})
+        return tfds.core.DatasetInfo(builder=self, description=self.__doc__, features=features)
+
+    def _log_download_bytes(self) -> None:
+        """Says nothing: TFDS would print that it downloads."""
+
+    def _log_download_done(self) -> None:
+        """Says nothing: see `_log_download_bytes`."""
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        if self._source_dir is None:
+            raise ValueError(f"{self.name}: source_dir is needed to prepare the data")
+        source = Path(self._source_dir)
+        return {s: self._generate_examples(source / f"{s}.jsonl") for s in self._source_splits}
+
+    def _generate_examples(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row in read_rows(path, self.REQUIRED):
+            text = {name: row.text(name) for name in self.REQUIRED}
+            text |= {name: row.text(name, default="") for name in self.OPTIONAL}
+            yield row.line, {"line": row.line, **text}
+
+
+class Gsm8k(_JsonLines, skip_registration=True):
+    """GSM8K (Cobbe et al. 2021): grade-school word problems; answers end in `#### n`."""
+
+    name = "gsm8k"
+    REQUIRED = ("question", "answer")
+
+
+class Math(_JsonLines, skip_registration=True):
+    """MATH (Hendrycks et al. 2021) in the 12,000/500 split of Lightman et al. 2023."""
+
+    name = "math"
+    REQUIRED = ("id", "problem", "answer", "subject", "level")
+    OPTIONAL = ("solution",)
+
+
+def prepared_rows(
+    builder: type[_JsonLines], source_dir: Path, split: str, cache_dir: Path
+) -> list[Row]:
+    """The rows of one split in file order, through a prepared copy under `cache_dir`.
+
+    The copy is keyed by the content of `<split>.jsonl`, so a changed file is prepared anew, and
+    appears under its final name only when complete.
+
+    Raises:
+      FileNotFoundError, OSError, ValueError: as `read_rows`.
+    """
+    path = source_dir / f"{split}.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"no data file {path}: data_dir must hold {split}.jsonl")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    root = cache_dir / "tfds" / f"{split}-{digest}"
+
+    def make() -> _JsonLines:
+        return builder(source_dir=source_dir, splits=(split,), data_dir=root)
+
+    dataset = make()
+    if not dataset.data_path.exists():
+        for _ in read_rows(path, builder.REQUIRED):
+            pass  # a bad line is reported before TFDS starts to write
+        dataset = _prepare(dataset, make)
+    source = dataset.as_data_source(split=split)
+    examples = source.__getitems__(range(len(source)))
+    rows = [Row(str(path), int(e.pop("line")), _texts(e)) for e in examples]
+    return sorted(rows, key=lambda row: row.line)
+
+
+def _prepare(dataset: _JsonLines, make: Callable[[], _JsonLines]) -> _JsonLines:
+    tfds.disable_progress_bar()
+    try:
+        dataset.download_and_prepare()
+    except OSError:
+        # TFDS writes under a temporary name and renames it. The rename fails when another
+        # process came first; then its copy, of the same content, serves.
+        if not dataset.data_path.exists():
+            raise
+        dataset = make()
+    return dataset
+
+
+def _texts(example: dict[str, Any]) -> dict[str, str]:
+    return {name: value.decode("utf-8") for name, value in example.items()}

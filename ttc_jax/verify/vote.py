@@ -1,0 +1,46 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Choosing one sample of many by the classes of their answers and by scores.
+
+A class is a number shared by samples with equal answers; None marks a sample without an answer,
+which never wins. Every function returns the index of a sample, or None if no sample has an answer.
+Of equals, the one seen first wins.
+"""
+
+import math
+from collections.abc import Sequence
+
+
+def majority(classes: Sequence[int | None]) -> int | None:
+    """The first sample of the class with the most samples."""
+    return weighted(classes, [1.0] * len(classes))
+
+
+def best(classes: Sequence[int | None], scores: Sequence[float]) -> int | None:
+    """The sample with the highest score (best-of-N)."""
+    _check(classes, scores)
+    answered = [i for i, c in enumerate(classes) if c is not None]
+    return max(answered, key=lambda i: scores[i], default=None)
+
+
+def weighted(classes: Sequence[int | None], scores: Sequence[float]) -> int | None:
+    """The first sample of the class with the highest sum of scores.
+
+    Source: Snell et al. 2024, section 5.1 (best-of-N weighted).
+    """
+    _check(classes, scores)
+    members: dict[int, list[int]] = {}
+    for i, c in enumerate(classes):
+        if c is not None:
+            members.setdefault(c, []).append(i)
+    totals = {c: math.fsum(scores[i] for i in m) for c, m in members.items()}
+    winner = max(totals, key=totals.__getitem__, default=None)
+    return None if winner is None else members[winner][0]
+
+
+def _check(classes: Sequence[int | None], scores: Sequence[float]) -> None:
+    if len(classes) != len(scores):
+        raise ValueError(f"{len(classes)} classes but {len(scores)} scores")
+    bad = [i for i, score in enumerate(scores) if not math.isfinite(score)]
+    if bad:
+        raise ValueError(f"score {scores[bad[0]]} of sample {bad[0]} is not finite")
