@@ -55,10 +55,15 @@ def test_last_number_only_on_request():
     ("18", "18"), ("18.00", "18"), ("1,234", "1234"), ("1,234,567.8", "1234567.8"), ("-5", "-5"),
     ("\N{MINUS SIGN}5", "-5"), (".5", "0.5"), ("007", "7"), (r"\$18", "18"), ("-$5", "-5"),
     ("18 apples", "18"), ("20 miles per hour", "20"), (r"180\text{ miles}", "180"),
-    (r"11,\!880", "11880"), ("1{,}234", "1234"), ("3 + 4 = 7 apples", "7"), ("$5 \\times 2", None),
+    (r"11,\! 880", "11880"), ("1{,}234", "1234"), ("3 + 4 = 7 apples", "7"), ("$5 \\times 2", None),
     ("1,8", None), ("1,23", None), ("1234,567", None), ("0,123", None), ("1/2", None),
     ("50%", None), ("5 million", None), ("3 or 4", None), ("2 pi", None), ("x", None),
     ("5 x", None), ("7 hours and 30 minutes", None), ("", None),
 ])
 def test_plain_numbers(text, value):
     assert plain_number(normalise(text)) == (None if value is None else Decimal(value))
+
+
+def test_normalise_leaves_matrix_rows_apart():
+    matrix = r"\begin{pmatrix} -7 \\ 16 \end{pmatrix}"
+    assert normalise(matrix + r"\,") == matrix

@@ -46,6 +46,8 @@ def pids(grader):
     ("p - q", r"\boxed{-q + p}", "correct"),
     (r"\text{Evelyn}", "The answer is Evelyn.", "correct"),
     (r"\left( 3, \frac{\pi}{2} \right)", r"\boxed{(3, \pi/2)}", "correct"),
+    (r"\begin{pmatrix} -7 \\ 16 \end{pmatrix}",
+     r"\boxed{\begin{bmatrix}-7\\16\end{bmatrix}}", "correct"),
     (r"90^\circ", r"\boxed{90}", "correct"),
     ("18", "I do not know.", "unparsed"),
     ("18", "It is 18", "unparsed"),

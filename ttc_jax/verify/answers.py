@@ -50,7 +50,8 @@ def normalise(answer: str) -> str:
     "\$1{,}234.00 dollars" becomes "1,234.00", and "3 + 4 = 7" becomes "7".
     """
     answer = answer.replace("\N{MINUS SIGN}", "-").replace("{,}", ",").replace("\\$", "$")
-    answer = re.sub(r"\\[,;:! ]|~", " ", re.sub(r",\\!", ",", answer))
+    answer = re.sub(r",\\!\s*", ",", answer)
+    answer = re.sub(r"(?<!\\)\\[,;:! ]|~", " ", answer)
     sum_ = _ARITHMETIC.fullmatch(answer)
     answer = re.sub(r"\s+", " ", _trimmed(sum_[1] if sum_ else answer))
     if answer.count("$") == 1:
