@@ -6,6 +6,7 @@ Both spellings are read: the older one (rope_theta, rope_scaling, sliding_window
 newer one (rope_parameters, layer_types). The older one is written, as every version reads it.
 """
 
+import re
 from collections.abc import Mapping
 
 from ttc_jax.model.shape import ModelShape, RopeScaling
@@ -55,7 +56,7 @@ _DEFAULTS: dict[str, dict] = {
 }
 KNOWN = (*_DEFAULTS, "gemma3")
 _ACTIVATIONS = {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
-_TASKS = ("ForCausalLM", "ForConditionalGeneration", "Model")
+_LANGUAGE_TASKS = ("ForCausalLM", "ForConditionalGeneration", "Model")
 _VALUE_TASKS = ("ForTokenClassification", "ForSequenceClassification")
 _ARCHITECTURES = {
     "llama": "Llama",
@@ -136,15 +137,21 @@ def shape_from_hf(config: Mapping) -> ModelShape:
 
 def _value_classes(family, config: Mapping) -> int:
     names = config.get("architectures") or []
-    tasks = _TASKS + _VALUE_TASKS
-    if family not in _DEFAULTS or not all(name.endswith(tasks) for name in names):
+    found = {_task(name) for name in names}
+    known = _LANGUAGE_TASKS + _VALUE_TASKS
+    if family not in _DEFAULTS or found - set(known):
         raise ValueError(
             f"unknown architecture: model_type {family!r}, architectures {list(names)}; known "
-            f"model types: {', '.join(KNOWN)}, with {', '.join(tasks)}"
+            f"model types: {', '.join(KNOWN)}, with {', '.join(known)}"
         )
-    if not any(name.endswith(_VALUE_TASKS) for name in names):
+    if not found & set(_VALUE_TASKS):
         return 0
     return len(config["id2label"]) if config.get("id2label") else config.get("num_labels", 2)
+
+
+def _task(architecture: str) -> str:
+    match = re.fullmatch(r"\w*?(For\w+|Model)", architecture)
+    return match[1] if match else architecture
 
 
 def _check(family: str, get: _Config) -> None:
@@ -182,7 +189,7 @@ def _rope(family: str, get: _Config) -> tuple[float, float | None, RopeScaling |
     local = new.get("sliding_attention")
     full = new.get("full_attention", new)
     theta = full.get("rope_theta", get("rope_theta"))
-    scaling = _scaling(full if "rope_type" in full else get("rope_scaling", None), get)
+    scaling = _scaling(full if new else get("rope_scaling", None), get)
     if family != "gemma3_text":
         return float(theta), None, scaling
     if local and _scaling(local, get) is not None:
@@ -227,7 +234,7 @@ def shape_to_hf(shape: ModelShape) -> dict:
     activation = next(hf for hf, ours in _ACTIVATIONS.items() if ours == shape.activation)
     config = {
         "model_type": shape.family,
-        "architectures": [name + ("ForTokenClassification" if shape.value_classes else _TASKS[0])],
+        "architectures": [name + (_VALUE_TASKS if shape.value_classes else _LANGUAGE_TASKS)[0]],
         "vocab_size": shape.vocab,
         "hidden_size": shape.width,
         "intermediate_size": shape.ffn,

@@ -172,7 +172,9 @@ def _read(entries, places: list[Place], shardings, dtype) -> dict[str, jax.Array
         wanted[entry.file][entry.name] = jax.ShapeDtypeStruct(where.dims, dtype, sharding=sharding)
         origin[entry.name] = where.name
     arrays: dict[str, jax.Array] = {}
-    with ocp.Context(checkpoint_layout=ocp.options.CheckpointLayout.SAFETENSORS):
+    context = ocp.Context()
+    context.checkpoint_layout = ocp.options.CheckpointLayout.SAFETENSORS
+    with context:
         for file, tensors in wanted.items():
             loaded = ocp.load(file, tensors)
             arrays |= {origin[name]: array for name, array in loaded.items()}

@@ -40,9 +40,7 @@ _FFN_NORM = {
 }
 
 # Tensors that a text model leaves alone: the vision half of Gemma 3, frequencies of old exports.
-_IGNORED = re.compile(
-    r"^(model\.)?(vision_tower|multi_modal_projector)\.|\.rotary_emb\.inv_freq$"
-)
+_IGNORED = re.compile(r"^(model\.)?(vision_tower|multi_modal_projector)\.|\.rotary_emb\.inv_freq$")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ class JsonTokenizer(Tokenizer):
 
 
 def _is_byte_level(decoder: dict | None, source) -> bool:
-    kinds = {step["type"] for step in (decoder or {}).get("decoders", [decoder or {"type": "none"}])}
+    decoder = decoder or {"type": "none"}
+    kinds = {step["type"] for step in decoder.get("decoders", [decoder])}
     if "ByteLevel" in kinds:
         return True
     if kinds & {"Metaspace", "Replace", "ByteFallback"}:

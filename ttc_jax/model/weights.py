@@ -61,11 +61,10 @@ def write_tensors(
     for name, shard in zip(names, shards, strict=True):
         arrays = {tensor.name: np.ascontiguousarray(tensor.read()) for tensor in shard}
         save_file(arrays, directory / name, metadata={"format": "pt"})
+        (directory / name).chmod(0o644)
     if len(shards) > 1:
         weight_map = {
-            tensor.name: name
-            for name, shard in zip(names, shards, strict=True)
-            for tensor in shard
+            tensor.name: name for name, shard in zip(names, shards, strict=True) for tensor in shard
         }
         total = sum(tensor.nbytes for tensor in tensors)
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
