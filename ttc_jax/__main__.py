@@ -23,16 +23,12 @@ usage: ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ..
 
 ttc --version prints the version."""
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment file, lines of Python.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where samples and results go.")
-_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
     argv = list(sys.argv if argv is None else argv)
-    command = argv[1] if len(argv) > 1 else "--help"
-    if command == "help" or {"-h", "--help"} & set(argv[1:]):
+    command = argv[1] if len(argv) > 1 else "help"
+    if command == "help" or {"-h", "--help"} & set(argv):
         print(USAGE)
         return 0
     if command == "--version":
@@ -46,15 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
-        _parse(argv)
+        values = _parse(argv)
         from ttc_jax.run import run  # after parsing: importing jax takes seconds
 
-        run(
-            _CONFIG.value,
-            _WORKDIR.value,
-            overrides=config_flags.get_override_values(flags.FLAGS["config"]),
-            command=argv,
-        )
+        overrides = config_flags.get_override_values(values["config"])
+        run(values.config, values.workdir, overrides=overrides, command=argv)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues", file=sys.stderr)
         return 130
@@ -72,18 +64,22 @@ def _short(error: Exception) -> str:
     return text.splitlines()[-1] if "Traceback (most recent call last)" in text else text
 
 
-def _parse(argv: list[str]) -> None:
-    """Sets the flags from `argv`.
+def _parse(argv: list[str]) -> flags.FlagValues:
+    """The flags in `argv`, with the config file loaded and changed.
 
     Raises:
       ValueError, OSError or flags.Error: a flag is unknown, missing or malformed, or the config
         file does not exist or has no such variant.
     """
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_bool("traceback", False, "", flag_values=values)
     for value in (arg[9:] for arg in argv if arg.startswith("--config=")):
         if not Path(value.split(":")[0]).is_file():
             raise FileNotFoundError(f"no config file {value.split(':')[0]}")
     try:
-        extra = flags.FLAGS([argv[0], *argv[2:]])
+        extra = values([argv[0], *argv[2:]])
     except flags.UnrecognizedFlagError as error:
         raise ValueError(f"unknown flag --{error.flagname}") from error
     except (AttributeError, KeyError) as error:  # how a locked ConfigDict refuses a key
@@ -93,8 +89,9 @@ def _parse(argv: list[str]) -> None:
     if extra[1:]:
         raise ValueError(f"unexpected argument {extra[1]!r}; flags look like --name=value")
     for flag in ("config", "workdir"):
-        if flags.FLAGS[flag].value is None:
+        if values[flag].value is None:
             raise ValueError(f"--{flag} is missing\n\n{USAGE}")
+    return values
 
 
 if __name__ == "__main__":
