@@ -104,11 +104,10 @@ def per_replica(fn: Callable, mesh: Mesh) -> Callable:
 
 
 def gather(pool: jax.Array, page_ids: jax.Array) -> jax.Array:
-    """The tokens of pages i32[Z, M] of one replica's pool, head-major: [Z, K, M * S, H]."""
+    """The tokens of pages i32[Z, M] of one replica's pool, in order: [Z, M * S, K, H]."""
     z, m = page_ids.shape
     _, s, k, h = pool.shape
-    pages = pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)]
-    return jnp.moveaxis(pages, 3, 1).reshape(z, k, m * s, h)
+    return pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)].reshape(z, m * s, k, h)
 
 
 def scatter(cache: Cache, k: list, v: list, page: jax.Array, slot: jax.Array) -> Cache:

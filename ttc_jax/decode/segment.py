@@ -20,7 +20,15 @@ from jax.sharding import Mesh
 from ttc_jax.decode import pages as paging
 from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, scatter
 from ttc_jax.decode.sample import Sampler, uniforms
-from ttc_jax.model.attend import attend, by_kv_head, by_token, in_window, merge
+from ttc_jax.model.attend import (
+    attend,
+    by_kv_head,
+    by_token,
+    in_window,
+    keys_first,
+    merge,
+    values_first,
+)
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.transformer import Transformer, hidden, logits
 
@@ -117,14 +125,14 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
         queries = by_kv_head(q, shape.kv_heads)
         mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
         mask = jnp.broadcast_to(mask, (len(rows), length, length))
-        own = (jnp.moveaxis(k, 2, 1), jnp.moveaxis(v, 2, 1))
-        parts = [attend(queries, *own, spread(mask), shape)]
+        parts = [attend(queries, keys_first(k), values_first(v), spread(mask), shape)]
         if context_pages:
-            context = [gather(pool[layer], context_ids) for pool in (cache.k, cache.v)]
+            context_k = keys_first(gather(cache.k[layer], context_ids))
+            context_v = values_first(gather(cache.v[layer], context_ids))
             mask = (context_pos < old[:, None])[:, None, :] & in_window(
                 positions[:, :, None], context_pos, window
             )
-            parts.append(attend(queries, *context, spread(mask), shape))
+            parts.append(attend(queries, context_k, context_v, spread(mask), shape))
         return by_token(merge(parts, q.dtype), length)
 
     out = hidden(model, tokens, positions, attention)
@@ -175,8 +183,8 @@ def _decode_segment(
     old = cache.pages.lens
     context = _Context(model.shape, cache, groups, own_pages, mesh)
     dtype = cache.k[0].dtype
-    tail_dims = (n_rows, shape.kv_heads, n, shape.head_dim)
-    tails = [jnp.zeros(tail_dims, dtype) for _ in range(2 * shape.layers)]
+    tail = jnp.zeros((n_rows, n, shape.kv_heads, shape.head_dim), dtype)
+    tails = [(keys_first(tail), values_first(tail)) for _ in range(shape.layers)]
     tails = _constrain(tails, shape, mesh, heads_axis=1)
 
     def running(i, count, state):
@@ -221,8 +229,9 @@ def _write_back(cache: Cache, tails, count, n: int) -> Cache:
     page, slot = paging.place(pages, rows, pages.lens[:, None] + step)
     page = jnp.where(step < count[:, None], page, pages.n_pages)
     cache = replace(cache, pages=replace(pages, lens=pages.lens + count))
-    by_position = [jnp.moveaxis(tail, 1, 2) for tail in tails]
-    return scatter(cache, by_position[0::2], by_position[1::2], page, slot)
+    k = [jnp.transpose(tail_k, (0, 3, 1, 2)) for tail_k, _ in tails]
+    v = [jnp.moveaxis(tail_v, 1, 2) for _, tail_v in tails]
+    return scatter(cache, k, v, page, slot)
 
 
 class _Context:
@@ -239,9 +248,13 @@ class _Context:
         index = jnp.minimum(index, pages.table.shape[1] - 1)
         own_ids = jnp.take_along_axis(pages.table, index, axis=1)
         self.own_pos = self.shared[:, None] + jnp.arange(own_pages * pages.page_size)
-        both = (cache.k, cache.v)
-        own = [[gather(pool, own_ids) for pool in pools] for pools in both]
-        prefix = [[gather(pool, groups.pages) for pool in pools] for pools in both]
+        own, prefix = (
+            [
+                (keys_first(gather(k, ids)), values_first(gather(v, ids)))
+                for k, v in zip(cache.k, cache.v, strict=True)
+            ]
+            for ids in (own_ids, groups.pages)
+        )
         self.own, self.prefix = _constrain((own, prefix), shape, mesh, heads_axis=1)
         self.prefix_pos = jnp.arange(groups.pages.shape[1] * pages.page_size)
 
@@ -249,22 +262,21 @@ class _Context:
         """The attention function of step i, which writes its keys and values to `tails`."""
 
         def attention(layer, q, k, v):
-            for pair, new in ((0, k), (1, v)):
-                tail = tails[2 * layer + pair]
-                new = jnp.moveaxis(new, 1, 2).astype(tail.dtype)
-                tails[2 * layer + pair] = jax.lax.dynamic_update_slice_in_dim(tail, new, i, 2)
-            tail_k, tail_v = tails[2 * layer : 2 * layer + 2]
+            tail_k, tail_v = tails[layer]
+            new_k, new_v = keys_first(k).astype(tail_k.dtype), values_first(v).astype(tail_v.dtype)
+            tail_k = jax.lax.dynamic_update_slice_in_dim(tail_k, new_k, i, 3)
+            tail_v = jax.lax.dynamic_update_slice_in_dim(tail_v, new_v, i, 2)
+            tails[layer] = (tail_k, tail_v)
             queries = by_kv_head(q, self.shape.kv_heads)
             window = self.shape.window(layer)
             pos = (self.old + i)[:, None]
-            step = jnp.arange(tail_k.shape[2])
+            step = jnp.arange(tail_v.shape[2])
             mask = (step <= i) & in_window(i, step, window)
             mask = jnp.broadcast_to(mask, (len(queries), 1, 1, len(step)))
             parts = [attend(queries, tail_k, tail_v, mask, self.shape)]
             if self.own_pos.shape[1]:
                 mask = (self.own_pos < self.old[:, None]) & in_window(pos, self.own_pos, window)
-                own = (self.own[0][layer], self.own[1][layer])
-                parts.append(attend(queries, *own, mask[:, None, None], self.shape))
+                parts.append(attend(queries, *self.own[layer], mask[:, None, None], self.shape))
             if len(self.prefix_pos):
                 parts.append(self._to_prefix(layer, queries, pos, window))
             return by_token(merge(parts, q.dtype), 1)
@@ -285,8 +297,7 @@ class _Context:
         mask = jnp.repeat(
             jnp.broadcast_to(mask, (n_groups, width, len(self.prefix_pos))), per_head, axis=1
         )
-        prefix = (self.prefix[0][layer], self.prefix[1][layer])
-        part = attend(members, *prefix, mask[:, None], self.shape)
+        part = attend(members, *self.prefix[layer], mask[:, None], self.shape)
 
         def back(x):  # [G, K, W * Q, ...] -> [B, K, Q, ...]
             x = x.reshape(n_groups, kv_heads, width, per_head, *x.shape[3:])

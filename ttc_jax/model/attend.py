@@ -4,8 +4,8 @@
 
 Decoding reads its keys from three places (a prefix shared by a group of rows, a row's own context,
 the tokens of the running segment). Each place yields a `Partial`; `merge` joins them exactly, as if
-the keys had stood in one array. Head-major layouts ([Z, K, C, H], Z rows or groups) keep the inner
-products contiguous on every backend.
+the keys had stood in one array. Keys come as [Z, K, H, C] and values as [Z, K, C, H] (Z rows or
+groups), the orders in which both inner products run along contiguous memory.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,11 @@ class Partial:
 
 
 def attend(q, k, v, mask, shape: ModelShape) -> Partial:
-    """Partial attention of q [Z, K, Q, H] to k, v [Z, K, C, H] where mask [Z, 1, Q|1, C] is true."""
-    logits = jnp.einsum("zkqh,zkch->zkqc", q, k, preferred_element_type=jnp.float32) * shape.scale
+    """Partial attention of q [Z, K, Q, H] to k [Z, K, H, C], v [Z, K, C, H].
+
+    Only where mask bool[Z, 1, Q or 1, C] is true.
+    """
+    logits = jnp.einsum("zkqh,zkhc->zkqc", q, k, preferred_element_type=jnp.float32) * shape.scale
     if shape.attn_softcap is not None:
         logits = shape.attn_softcap * jnp.tanh(logits / shape.attn_softcap)
     logits = jnp.where(mask, logits, MASKED)
@@ -63,8 +66,17 @@ def merge(parts: list[Partial], dtype) -> jax.Array:
 
 def in_window(query_pos, key_pos, window: int):
     """Whether keys at key_pos are recent enough for queries at query_pos (broadcast); 0 = always."""
-    near = key_pos > query_pos - window if window else True
-    return near
+    return key_pos > query_pos - window if window else True
+
+
+def keys_first(k) -> jax.Array:
+    """New keys [B, T, K, H] as `attend` reads them, [B, K, H, T]."""
+    return jnp.transpose(k, (0, 2, 3, 1))
+
+
+def values_first(v) -> jax.Array:
+    """New values [B, T, K, H] as `attend` reads them, [B, K, T, H]."""
+    return jnp.moveaxis(v, 2, 1)
 
 
 def rope_frequencies(shape: ModelShape, local: bool) -> jax.Array:
@@ -88,16 +100,19 @@ def rope_frequencies(shape: ModelShape, local: bool) -> jax.Array:
 
 
 def rotation(shape: ModelShape, positions, local: bool) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines, each f32[B, T, 1, H // 2], of token positions i32[B, T]."""
+    """Cosines and signed sines, each f32[B, T, 1, 2, H // 2], of token positions i32[B, T]."""
     angles = positions[..., None].astype(jnp.float32) * rope_frequencies(shape, local)
-    return jnp.cos(angles)[..., None, :], jnp.sin(angles)[..., None, :]
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    both = jnp.stack([cos, cos], axis=-2), jnp.stack([-sin, sin], axis=-2)
+    return both[0][:, :, None], both[1][:, :, None]
 
 
 def rotate(x, cos, sin) -> jax.Array:
     """x [B, T, heads, H] rotated by position, halves paired as Hugging Face checkpoints expect."""
-    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return rotated.astype(x.dtype)
+    halves = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
+    # Reversing the pair, rather than concatenating its parts, stays one fused loop.
+    rotated = halves * cos + halves[..., ::-1, :] * sin
+    return rotated.astype(x.dtype).reshape(x.shape)
 
 
 def by_kv_head(q, kv_heads: int) -> jax.Array:

@@ -7,13 +7,24 @@ pass takes its attention as a function, so that the dense pass of training, `ext
 `decode_segment` run the very same code for everything but where keys come from.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttc_jax.model.attend import attend, by_kv_head, by_token, in_window, merge, rotate, rotation
+from ttc_jax.model.attend import (
+    attend,
+    by_kv_head,
+    by_token,
+    in_window,
+    keys_first,
+    merge,
+    rotate,
+    rotation,
+    values_first,
+)
 from ttc_jax.model.shape import ModelShape
 
 # attention(layer, q [B, T, N, H], k [B, T, K, H], v [B, T, K, H]) -> [B, T, N, H]
@@ -92,28 +103,43 @@ def rms_norm(x, weight, shape: ModelShape) -> jax.Array:
     return (y * (weight + shape.norm_offset)).astype(x.dtype)
 
 
-def _project(spec: str, x, weight, bias=None) -> jax.Array:
-    y = jnp.einsum(spec, x, weight[...])
-    return y if bias is None else y + bias[...]
+def linear(x, weight, inputs: int = 1) -> jax.Array:
+    """x [..., in] times weight [*out, *in]: [..., *out], where the last `inputs` axes are `in`."""
+    split = weight.ndim - inputs
+    out_dims = weight.shape[:split]
+    flat = weight.reshape(math.prod(out_dims), math.prod(weight.shape[split:]))
+    rows = x.reshape(-1, flat.shape[1])
+    y = jax.lax.platform_dependent(rows, flat, cpu=_weight_first, default=_rows_first)
+    return y.reshape(*x.shape[: x.ndim - inputs], *out_dims)
+
+
+def _rows_first(x, weight) -> jax.Array:
+    return jnp.einsum("zd,fd->zf", x, weight)
+
+
+def _weight_first(x, weight) -> jax.Array:
+    # XLA's CPU matmul is up to 1.6 times faster with the weight on the left and both operands
+    # contiguous along rows; the barriers keep the compiler from folding the transposes away.
+    x = jax.lax.optimization_barrier(x.T)
+    return jax.lax.optimization_barrier(weight @ x).T
 
 
 def _attention(block: Block, shape, layer: int, x, rope, attention: Attention) -> jax.Array:
-    bias = shape.qkv_bias
-    q = _project("btd,nhd->btnh", x, block.q, block.q_bias if bias else None)
-    k = _project("btd,khd->btkh", x, block.k, block.k_bias if bias else None)
-    v = _project("btd,khd->btkh", x, block.v, block.v_bias if bias else None)
+    q, k, v = (linear(x, weight[...]) for weight in (block.q, block.k, block.v))
+    if shape.qkv_bias:
+        q, k, v = q + block.q_bias[...], k + block.k_bias[...], v + block.v_bias[...]
     if shape.qk_norm:
         q = rms_norm(q, block.q_norm[...], shape)
         k = rms_norm(k, block.k_norm[...], shape)
     cos, sin = rope[shape.window(layer) > 0]
     out = attention(layer, rotate(q, cos, sin), rotate(k, cos, sin), v)
-    return _project("btnh,dnh->btd", out, block.o)
+    return linear(out, block.o[...], inputs=2)
 
 
 def _feed_forward(block: Block, shape: ModelShape, x) -> jax.Array:
-    gate = _project("btd,fd->btf", x, block.gate)
+    gate = linear(x, block.gate[...])
     gate = jax.nn.silu(gate) if shape.activation == "silu" else jax.nn.gelu(gate, approximate=True)
-    return _project("btf,df->btd", gate * _project("btd,fd->btf", x, block.up), block.down)
+    return linear(gate * linear(x, block.up[...]), block.down[...])
 
 
 def hidden(model: Transformer, tokens, positions, attention: Attention) -> jax.Array:
@@ -140,7 +166,7 @@ def _kinds_of_layer(shape: ModelShape) -> set[bool]:
 def logits(model: Transformer, x) -> jax.Array:
     """Next-token logits f32[..., V] of hidden states x [..., D]."""
     head = model.embed if model.shape.tied else model.head
-    out = jnp.einsum("...d,vd->...v", x, head[...], preferred_element_type=jnp.float32)
+    out = linear(x, head[...]).astype(jnp.float32)
     cap = model.shape.final_softcap
     return out if cap is None else cap * jnp.tanh(out / cap)
 
@@ -174,8 +200,8 @@ def forward(model: Transformer, tokens, lens=None) -> jax.Array:
     def attention(layer, q, k, v):
         mask = causal & in_window(pos[:, None], pos[None, :], shape.window(layer))
         mask = jnp.repeat(mask, group, axis=-2).reshape(-1, 1, length * group, length)
-        k, v = jnp.moveaxis(k, 2, 1), jnp.moveaxis(v, 2, 1)
-        part = attend(by_kv_head(q, shape.kv_heads), k, v, mask, shape)
+        queries = by_kv_head(q, shape.kv_heads)
+        part = attend(queries, keys_first(k), values_first(v), mask, shape)
         return by_token(merge([part], q.dtype), length)
 
     return hidden(model, tokens, positions, attention)
