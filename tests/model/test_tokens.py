@@ -66,7 +66,7 @@ def save_json(directory, backend, config, **files):
 
 
 def byte_level(directory):
-    """A byte-level BPE checkpoint in the manner of Qwen: NFC, an added token that is not special."""
+    """A byte-level BPE checkpoint in the manner of Qwen: NFC, and a token added that is plain."""
     backend = Tokenizer(models.BPE())
     backend.normalizer = normalizers.NFC()
     split = pre_tokenizers.Split(Regex(r"\p{N}|[^\s\p{N}]+|\s+"), "isolated")
@@ -283,7 +283,7 @@ def test_chat_equals_transformers(tokenizers, prompt):
     [
         "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
         "{{ messages | tojson }}{{ '<b>' | tojson }}",
-        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.role }}{% endfor %}",
+        "{% for m in messages %}{% if loop.index == 2 %}{% break %}{% endif %}{{ m }}{% endfor %}",
         "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}"
         "{{ ns.n }}{{ strftime_now('%Y') }}{{ tools is none }}{{ eos_token }}",
     ],
@@ -458,6 +458,14 @@ def test_gguf_pre_tokenizers_cut_where_llama_cpp_does(pre, pieces):
                 "tokenizer.ggml.pre": "chameleon",
             },
             "pre-tokenizer 'chameleon' is not supported; known: default, gpt-2, smollm",
+        ),
+        (
+            {
+                "tokenizer.ggml.tokens": ["a", "b"],
+                "tokenizer.ggml.model": "gpt2",
+                "tokenizer.ggml.merges": ["a b"],
+            },
+            "merge 'a b' makes no token",
         ),
     ],
 )

@@ -127,6 +127,13 @@ def _kinds(meta: Mapping) -> list[int]:
     )
 
 
+def _bpe(vocab: dict[str, int], merges: list[tuple[str, str]], **options) -> Backend:
+    for merge in merges:
+        if len(merge) != 2 or not {*merge, "".join(merge)} <= vocab.keys():
+            raise ValueError(f"GGUF merge {' '.join(merge)!r} makes no token of the vocabulary")
+    return Backend(models.BPE(vocab, merges, **options))
+
+
 def _byte_level(meta: Mapping) -> Backend:
     pre = meta.get("tokenizer.ggml.pre", "default")
     if pre not in PRE_TOKENIZERS:
@@ -141,7 +148,7 @@ def _byte_level(meta: Mapping) -> Backend:
         if kind != Kind.UNUSED
     }
     merges = [tuple(merge.split(" ")) for merge in meta.get("tokenizer.ggml.merges", [])]
-    backend = Backend(models.BPE(vocab, merges, ignore_merges=pre in _WHOLE_WORDS_FIRST))
+    backend = _bpe(vocab, merges, ignore_merges=pre in _WHOLE_WORDS_FIRST)
     if pre in _COMPOSED:
         backend.normalizer = normalizers.NFC()
     cuts = [pre_tokenizers.Split(Regex(cut), "isolated") for cut in PRE_TOKENIZERS[pre]]
@@ -155,14 +162,12 @@ def _pieces(meta: Mapping) -> Backend:
     tokens = [_blank(token) for token in meta["tokenizer.ggml.tokens"]]
     vocab = {token: index for index, token in enumerate(tokens)}
     unknown = meta.get("tokenizer.ggml.unknown_token_id")
-    backend = Backend(
-        models.BPE(
-            vocab,
-            _merges(meta, tokens, vocab),
-            unk_token=None if unknown is None else tokens[unknown],
-            fuse_unk=True,
-            byte_fallback=True,
-        )
+    backend = _bpe(
+        vocab,
+        _merges(meta, tokens, vocab),
+        unk_token=None if unknown is None else tokens[unknown],
+        fuse_unk=True,
+        byte_fallback=True,
     )
     steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     if meta.get("tokenizer.ggml.add_space_prefix", True):
