@@ -3,7 +3,6 @@
 """The same logits as transformers, family by family, on checkpoints that transformers saved."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -11,9 +10,11 @@ import transformers
 from model.tiny_models import FAMILIES, hf_logits, hf_model, randomise
 
 from ttc_jax.core.mesh import make_mesh
+from ttc_jax.decode import stop
 from ttc_jax.decode.cache import create
+from ttc_jax.decode.engine import Engine, Request
 from ttc_jax.decode.sample import Sampler
-from ttc_jax.decode.segment import Groups, Rows, decode_segment, extend
+from ttc_jax.decode.segment import extend
 from ttc_jax.model.hf_config import shape_to_hf
 from ttc_jax.model.load import load_model
 from ttc_jax.model.shape import PRESETS
@@ -44,55 +45,49 @@ def test_prompt_logits_equal_transformers(family, prompts, tmp_path):
     np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
 
 
-def no_groups() -> Groups:
-    none = jnp.zeros((1, 1, 1), jnp.int32) + ROWS
-    outside = jnp.ones((1, ROWS), jnp.int32)
-    pages = jnp.zeros((1, 1, 0), jnp.int32)
-    return Groups(pages, jnp.zeros((1, 1), jnp.int32), none, outside, outside * 0)
-
-
-def run_core(model, prompts, mesh):
-    """Logits of the prompt, fed in two pieces, then NEW greedy tokens and their logprobs."""
-    pages = -(-(PROMPT + NEW) // PAGE)
-    cache = create(
-        model.shape, mesh, rows=ROWS, n_pages=ROWS * pages, page_size=PAGE, row_pages=pages
-    )
-    rows = jnp.arange(ROWS, dtype=jnp.int32)[None]
-    parts = []
-    for piece in (prompts[:, :26], prompts[:, 26:-1]):
-        n = jnp.full((1, ROWS), piece.shape[1], jnp.int32)
-        hidden, cache = extend(
-            model, cache, rows, jnp.asarray(piece)[None], n, mesh=mesh, context_pages=pages
-        )
-        parts.append(np.asarray(logits(model, hidden[0])))
-    state = Rows(
-        last=jnp.asarray(prompts[None, :, -1]),
-        state=jnp.zeros((1, ROWS), jnp.int32),
-        limit=jnp.full((1, ROWS), NEW, jnp.int32),
-        key=jax.random.split(jax.random.key(0), (1, ROWS)),
-    )
-    never_stops = jnp.zeros((VOCAB, 1), jnp.int16)
-    sampled, cache = decode_segment(
-        model, cache, state, no_groups(), never_stops, mesh=mesh,
-        sampler=Sampler(temperature=0), first_stop=1, n=NEW, own_pages=pages,
-    )  # fmt: skip
-    return np.concatenate(parts, 1), np.asarray(sampled.tokens[0]), np.asarray(sampled.logprobs[0])
-
-
 @pytest.mark.parametrize("family", FAMILIES)
-def test_decoding_core_equals_transformers_step_by_step(family, prompts, tmp_path):
+def test_prompt_fed_in_pieces_equals_transformers(family, prompts, tmp_path):
     theirs = hf_model(family)
     theirs.save_pretrained(tmp_path)
     mesh = make_mesh(1, 1)
-    got, tokens, logprobs = run_core(load_model(tmp_path, mesh=mesh), prompts, mesh)
-    whole = np.concatenate([prompts, tokens], 1)
-    expected = hf_logits(theirs, whole)
-    np.testing.assert_allclose(got, expected[:, : PROMPT - 1], rtol=0, atol=TOLERANCE)
-    steps = expected[:, PROMPT - 1 : -1]
-    np.testing.assert_array_equal(tokens, steps.argmax(-1))
-    theirs_logprobs = torch.tensor(steps).log_softmax(-1).numpy()
-    chosen = np.take_along_axis(theirs_logprobs, tokens[..., None], 2)[..., 0]
-    np.testing.assert_allclose(logprobs, chosen, rtol=0, atol=TOLERANCE)
+    model = load_model(tmp_path, mesh=mesh)
+    pages = -(-PROMPT // PAGE)
+    sizes = {"rows": ROWS, "n_pages": ROWS * pages, "page_size": PAGE, "row_pages": pages}
+    cache = create(model.shape, mesh, **sizes)
+    rows = np.arange(ROWS, dtype=np.int32)[None]
+    got = []
+    for piece in (prompts[:, :13], prompts[:, 13:26], prompts[:, 26:]):
+        n = np.full((1, ROWS), piece.shape[1], np.int32)
+        hidden, cache = extend(model, cache, rows, piece[None], n, mesh=mesh, context_pages=pages)
+        got.append(np.asarray(logits(model, hidden[0])))
+    expected = hf_logits(theirs, prompts)
+    np.testing.assert_allclose(np.concatenate(got, 1), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_decoding_equals_transformers_step_by_step(family, prompts, tmp_path):
+    theirs = hf_model(family)
+    theirs.save_pretrained(tmp_path)
+    mesh = make_mesh(1, 1)
+    engine = Engine(
+        load_model(tmp_path, mesh=mesh),
+        mesh=mesh,
+        rows=2 * ROWS,
+        context=PROMPT + NEW,
+        stop=stop.build([b"x"] * VOCAB, (), ("never",)),
+        sampler=Sampler(temperature=0),
+        page_size=PAGE,
+        segment=8,
+    )
+    requests = [Request(str(i), tuple(map(int, row)), 2, NEW) for i, row in enumerate(prompts)]
+    done = {completion.id: completion for completion in engine.generate(requests)}
+    for i, row in enumerate(prompts):
+        for branch in done[str(i)].branches:
+            whole = np.concatenate([row, branch.tokens])
+            steps = torch.tensor(hf_logits(theirs, whole[None])[0, PROMPT - 1 : -1])
+            np.testing.assert_array_equal(branch.tokens, steps.argmax(-1))
+            chosen = steps.log_softmax(-1).numpy()[np.arange(NEW), branch.tokens]
+            np.testing.assert_allclose(branch.logprobs, chosen, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,12 +5,12 @@
 import torch
 import transformers
 
-# Vocabulary and layers are odd on purpose; windows are shorter than the prompts of the tests.
+# The vocabulary is odd on purpose; windows are shorter than the prompts of the tests.
 _SIZES = {
     "vocab_size": 97,
     "hidden_size": 48,
     "intermediate_size": 80,
-    "num_hidden_layers": 3,
+    "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 128,
@@ -68,7 +68,8 @@ FAMILIES = {
         {
             "head_dim": 16,
             "sliding_window": 5,
-            "num_hidden_layers": 8,
+            "num_hidden_layers": 3,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
             "rope_parameters": _GEMMA3_ROPE,
         },
     ),
