@@ -123,8 +123,8 @@ def scatter(cache: Cache, k: list, v: list, page: jax.Array, slot: jax.Array) ->
     )
 
 
-def fork_rows(cache: Cache, parent: jax.Array) -> Cache:
-    """One replica's cache in which row b is a copy of row parent[b] (-1: freed)."""
-    pages, source, destination = paging.fork(cache.pages, parent)
+def fork_rows(cache: Cache, parent: jax.Array, lens: jax.Array) -> Cache:
+    """One replica's cache in which row b is the first lens[b] tokens of row parent[b]."""
+    pages, source, destination = paging.fork(cache.pages, parent, lens)
     copy = lambda pool: pool.at[destination].set(pool[source], mode="drop")  # noqa: E731
     return Cache(tuple(map(copy, cache.k)), tuple(map(copy, cache.v)), pages)

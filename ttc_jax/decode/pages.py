@@ -105,34 +105,35 @@ def place(pages: Pages, rows: jax.Array, positions: jax.Array) -> tuple[jax.Arra
     return jnp.take_along_axis(pages.table[rows], index, axis=1), positions % pages.page_size
 
 
-def keep(pages: Pages, lens: jax.Array, table: jax.Array | None = None) -> Pages:
-    """Pages cut (or, with the table saved before, rolled back) to lens i32[B], swept.
+def restore(pages: Pages, table: jax.Array, lens: jax.Array) -> Pages:
+    """Pages rolled back to a table and lens saved earlier, swept.
 
-    A length of 0 prunes the row. Lengths may only shrink below what the table then holds.
+    No page of the saved table may have been freed since: nothing may be pruned in between.
     """
-    table = pages.table if table is None else table
     return sweep(replace(pages, table=table, lens=lens))
 
 
-def fork(pages: Pages, parent: jax.Array) -> tuple[Pages, jax.Array, jax.Array]:
-    """Row b becomes a copy of row parent[b] (i32[B]; -1 frees row b).
+def fork(pages: Pages, parent: jax.Array, lens: jax.Array) -> tuple[Pages, jax.Array, jax.Array]:
+    """Row b becomes the first lens[b] tokens of row parent[b]; both i32[B].
 
-    Returns the swept pages and the page copies to make, source and destination ids i32[B] each
-    (destination n_pages where there is none): one per extra row on a partly filled last page.
+    parent[b] = b with a smaller length cuts a row, length 0 prunes it. Lengths must not exceed what
+    the parents hold. Returns the swept pages and the page copies to make, source and destination ids
+    i32[B] each (destination n_pages where there is none): a partly filled last page stays with one
+    row, and only when no row lists it as a full one.
     """
-    rows = parent.shape[0]
-    alive = parent >= 0
-    source = jnp.maximum(parent, 0)
-    lens = jnp.where(alive, pages.lens[source], 0)
-    pages = sweep(replace(pages, table=pages.table[source], lens=lens))
+    pages = sweep(replace(pages, table=pages.table[parent], lens=lens))
+    rows, row_pages = pages.table.shape
     last = jnp.maximum(pages.held - 1, 0)
     tail = jnp.take_along_axis(pages.table, last[:, None], axis=1)[:, 0]
-    partial = pages.lens % pages.page_size > 0
+    partial = lens % pages.page_size > 0
     index = jnp.arange(rows, dtype=jnp.int32)
     # The highest row on a shared tail keeps it, the others write elsewhere.
     owner = jnp.full((pages.n_pages,), -1, jnp.int32)
     owner = owner.at[jnp.where(partial, tail, pages.n_pages)].max(index, mode="drop")
-    copied = partial & (owner[tail] != index)
+    full = jnp.arange(row_pages)[None, :] < (lens // pages.page_size)[:, None]
+    in_full = jnp.zeros((pages.n_pages,), bool)
+    in_full = in_full.at[jnp.where(full, pages.table, pages.n_pages)].set(True, mode="drop")
+    copied = partial & ((owner[tail] != index) | in_full[tail])
     ids, pages = _pop(pages, copied)
     new_tail = jnp.where(copied, ids, tail)
     return replace(pages, table=pages.table.at[index, last].set(new_tail)), tail, ids

@@ -138,8 +138,8 @@ def _pick(weights: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
     return index, target - start
 
 
-def row_keys(seed: int, question: jax.Array, branch: jax.Array) -> jax.Array:
-    """One typed key per row, of (seed, question, branch), each u32[B] or a scalar."""
+def row_keys(seed: jax.Array, question: jax.Array, branch: jax.Array) -> jax.Array:
+    """One typed key per row, of a u32 seed and the row's question and branch, each u32[B]."""
     fold = lambda q, b: jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), q), b)  # noqa: E731
     return jax.vmap(fold)(question, branch)
 

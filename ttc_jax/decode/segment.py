@@ -39,8 +39,8 @@ class Groups:
     """Rows that share their first pages, so that these are read once for all of them.
 
     pages i32[G, Mp] ids of the shared pages, lens i32[G] tokens in them (a multiple of S, 0 for an
-    unused group); members i32[G, W] row numbers (B where there is none); group i32[B] and place
-    i32[B] say where a row stands in members (group G for a row that is in none).
+    unused group); members i32[G, W] indices into the segment's rows (X where there is none); group
+    i32[X] and place i32[X] say where a row stands in members (group G for a row that is in none).
     """
 
     pages: jax.Array
@@ -53,23 +53,26 @@ class Groups:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Rows:
-    """What rows carry from segment to segment beside their pages.
+    """The X rows that take part in a segment, and what they carry beside their pages.
 
-    last i32[B] the token sampled last, not in the cache yet; state i32[B] of the stop automaton;
-    limit i32[B] tokens that the row may sample in this segment, 0 for a row that waits; key one
-    typed PRNG key per row.
+    row i32[X] their numbers (B: no row); last i32[X] the token sampled last, not in the cache yet; state i32[X] of the stop
+    automaton; limit i32[X] tokens that the row may sample in this segment, 0 for a row that waits; key one
+    typed PRNG key per row. floor i32[]: the segment ends early once no more than this many rows are
+    still sampling, so that the caller can refill the others (0: wait for all).
     """
 
+    row: jax.Array
     last: jax.Array
     state: jax.Array
     limit: jax.Array
     key: jax.Array
+    floor: jax.Array
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Sampled:
-    """tokens i32[B, n], logprobs f32[B, n], of which the first count i32[B] are valid; rows' state."""
+    """tokens i32[X, n], logprobs f32[X, n], of which the first count i32[X] are valid; rows' state."""
 
     tokens: jax.Array
     logprobs: jax.Array
@@ -164,7 +167,7 @@ def decode_segment(
 
     next_state i16[V, n_states] is the stop automaton's table, transposed; states from first_stop on
     are stops. What a row holds beyond its group's shared pages must fit own_pages pages. Leading
-    axis R on everything but model and next_state. In the cache afterwards: every token of a row but
+    axis R on rows, groups and cache. In the cache afterwards: every token of a row but
     the last one sampled.
     """
     fn = partial(
@@ -180,8 +183,8 @@ def _decode_segment(
     model, next_state = params
     shape = model.shape
     n_rows = rows.last.shape[0]
-    old = cache.pages.lens
-    context = _Context(model.shape, cache, groups, own_pages, mesh)
+    old = cache.pages.lens.at[rows.row].get(mode="fill", fill_value=0)
+    context = _Context(model.shape, cache, rows.row, old, groups, own_pages, mesh)
     dtype = cache.k[0].dtype
     tail = jnp.zeros((n_rows, n, shape.kv_heads, shape.head_dim), dtype)
     tails = [(keys_first(tail), values_first(tail)) for _ in range(shape.layers)]
@@ -192,7 +195,7 @@ def _decode_segment(
 
     def go(carry):
         i, _, count, state, *_ = carry
-        live = running(i, count, state).any()
+        live = running(i, count, state).sum() > rows.floor
         if mesh.shape["data"] > 1:  # all replicas take the same number of steps
             live = jax.lax.psum(live.astype(jnp.int32), "data") > 0
         return (i < n) & live
@@ -218,17 +221,19 @@ def _decode_segment(
         jnp.zeros((n_rows, n), jnp.int32), jnp.zeros((n_rows, n), jnp.float32), tuple(tails),
     )  # fmt: skip
     _, _, count, state, tokens, logprobs, tails = jax.lax.while_loop(go, step, start)
-    return Sampled(tokens, logprobs, count, state), _write_back(cache, tails, count, n)
+    return Sampled(tokens, logprobs, count, state), _write_back(cache, rows.row, tails, count, n)
 
 
-def _write_back(cache: Cache, tails, count, n: int) -> Cache:
-    """Cache with the first count i32[B] positions of every tail in pages."""
-    pages = paging.reserve(cache.pages, count)
+def _write_back(cache: Cache, row, tails, count, n: int) -> Cache:
+    """Cache with the first count i32[X] positions of the tails of rows row i32[X] in pages."""
+    n_rows = cache.pages.lens.shape[0]
+    grown = jnp.zeros((n_rows,), jnp.int32).at[row].set(count, mode="drop")
+    pages = paging.reserve(cache.pages, grown)
+    index = jnp.minimum(row, n_rows - 1)
     step = jnp.arange(n, dtype=jnp.int32)
-    rows = jnp.arange(count.shape[0])
-    page, slot = paging.place(pages, rows, pages.lens[:, None] + step)
+    page, slot = paging.place(pages, index, pages.lens[index][:, None] + step)
     page = jnp.where(step < count[:, None], page, pages.n_pages)
-    cache = replace(cache, pages=replace(pages, lens=pages.lens + count))
+    cache = replace(cache, pages=replace(pages, lens=pages.lens + grown))
     k = [jnp.transpose(tail_k, (0, 3, 1, 2)) for tail_k, _ in tails]
     v = [jnp.moveaxis(tail_v, 1, 2) for _, tail_v in tails]
     return scatter(cache, k, v, page, slot)
@@ -237,16 +242,16 @@ def _write_back(cache: Cache, tails, count, n: int) -> Cache:
 class _Context:
     """The loop-invariant keys and values of a segment, and attention to them and to the tail."""
 
-    def __init__(self, shape: ModelShape, cache: Cache, groups: Groups, own_pages: int, mesh):
-        self.shape, self.groups = shape, groups
+    def __init__(self, shape: ModelShape, cache: Cache, row, old, groups: Groups, own_pages, mesh):
+        self.shape, self.old, self.groups = shape, old, groups
         pages = cache.pages
-        self.old = pages.lens
+        table = pages.table[jnp.minimum(row, pages.table.shape[0] - 1)]
         # Rows outside every group own their whole context.
         self.shared = groups.lens.at[groups.group].get(mode="fill", fill_value=0)
         first = self.shared // pages.page_size
         index = first[:, None] + jnp.arange(own_pages)
-        index = jnp.minimum(index, pages.table.shape[1] - 1)
-        own_ids = jnp.take_along_axis(pages.table, index, axis=1)
+        index = jnp.minimum(index, table.shape[1] - 1)
+        own_ids = jnp.take_along_axis(table, index, axis=1)
         self.own_pos = self.shared[:, None] + jnp.arange(own_pages * pages.page_size)
         own, prefix = (
             [
@@ -299,7 +304,7 @@ class _Context:
         )
         part = attend(members, *self.prefix[layer], mask[:, None], self.shape)
 
-        def back(x):  # [G, K, W * Q, ...] -> [B, K, Q, ...]
+        def back(x):  # [G, K, W * Q, ...] -> [X, K, Q, ...]
             x = x.reshape(n_groups, kv_heads, width, per_head, *x.shape[3:])
             return x[jnp.minimum(groups.group, n_groups - 1), :, groups.place]
 
@@ -309,14 +314,19 @@ class _Context:
 
 
 @partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))
-def fork(cache: Cache, parent, *, mesh: Mesh) -> Cache:
-    """Cache in which row b of each replica is a copy of row parent[b]; parent i32[R, B], -1 frees."""
-    return per_replica(lambda _, c, p: fork_rows(c, p), mesh)((), cache, parent)
+def fork(cache: Cache, parent, lens, *, mesh: Mesh) -> Cache:
+    """Cache in which row b of each replica is the first lens[b] tokens of row parent[b].
+
+    parent, lens i32[R, B]. Children share their parent's full pages; a length of 0 prunes a row.
+    """
+    return per_replica(lambda _, c, p, n: fork_rows(c, p, n), mesh)((), cache, parent, lens)
 
 
 @partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))
-def keep(cache: Cache, lens, table=None, *, mesh: Mesh) -> Cache:
-    """Cache cut to lens i32[R, B] (0 prunes a row), or rolled back to a saved (table, lens)."""
-    cut = lambda _, c, *state: replace(c, pages=paging.keep(c.pages, *state))  # noqa: E731
-    state = (lens,) if table is None else (lens, table)
-    return per_replica(cut, mesh)((), cache, *state)
+def rollback(cache: Cache, table, lens, *, mesh: Mesh) -> Cache:
+    """Cache back at a table i32[R, B, M] and lens i32[R, B] that were copied out of its pages.
+
+    Valid while only `extend` and `decode_segment` have run in between.
+    """
+    back = lambda _, c, t, n: replace(c, pages=paging.restore(c.pages, t, n))  # noqa: E731
+    return per_replica(back, mesh)((), cache, table, lens)
