@@ -70,6 +70,12 @@ class Question:
         """Prompt tokens that are in the cache: all but the last, which the first step reads."""
         return len(self.request.tokens) - 1
 
+    def shared_with(self, other: "Question") -> int:
+        """Cached prompt tokens that both questions begin with."""
+        mine, theirs = self.request.tokens[: self.cached], other.request.tokens[: other.cached]
+        pairs = enumerate(zip(mine, theirs, strict=False))
+        return next((i for i, (a, b) in pairs if a != b), min(len(mine), len(theirs)))
+
     @property
     def waiting(self) -> int:
         return self.request.n - self.started
@@ -121,7 +127,7 @@ def bucket(n: int, least: int = 1) -> int:
 
 
 def pages_for(cached: int, n: int, max_new: int, page_size: int) -> int:
-    """Pages that n branches of max_new tokens over one prompt of `cached` tokens can come to hold."""
+    """Most pages that n branches of max_new tokens over a prompt of `cached` tokens can hold."""
     shared = cached // page_size
     return shared + n * (-(-(cached + max_new) // page_size) - shared)
 

@@ -63,9 +63,9 @@ class Engine:
     """Samples continuations of prompts with a shared, paged key-value cache.
 
     `rows` branches run at once, spread evenly over the replicas of `mesh`. `context` is the longest
-    prompt plus continuation; `pages` of page_size tokens are what one replica's pool holds (default:
-    enough for all rows at full context, which sharing never needs; see `pages_for`). Keys and values
-    are kept in the parameters' dtype. Raises ValueError when the sizes do not fit.
+    prompt plus continuation; `pages` of page_size tokens are what one replica's pool holds
+    (default: enough for all rows at full context, which sharing never needs; see `pages_for`). Keys
+    and values are kept in the parameters' dtype. Raises ValueError when the sizes do not fit.
     """
 
     def __init__(
@@ -193,10 +193,16 @@ class Engine:
         """Seat waiting branches, then new questions, on free rows; fork and prefill for them."""
         parent = np.tile(np.arange(self.rows, dtype=np.int32), (self.replicas, 1))
         lens = self._lens.copy()
+        held = [
+            {id(s.question): (row, s.question) for row, s in enumerate(slots) if s is not None}
+            for slots in self._slots
+        ]
         free = [self._free_rows(r, parent, lens) for r in range(self.replicas)]
         for r, rows in enumerate(free):
             lens[r, rows] = 0
         fresh = self._admit(source, pending, free)
+        for r, question, home in fresh:
+            parent[r, home], lens[r, home] = self._nearest(held[r], question)
         self._fork(parent, lens)
         if not fresh:
             return
@@ -208,6 +214,19 @@ class Engine:
                 if slot is not None and slot.question is question:
                     parent[r, row], lens[r, row] = home, question.cached
         self._fork(parent, lens)
+
+    def _nearest(self, held: dict, question: Question) -> tuple[int, int]:
+        """A row that holds the longest beginning of the question's prompt, and its length.
+
+        Few-shot examples and system prompts are thus encoded once, not once per question. Less than
+        a page is not worth sharing: length 0.
+        """
+        best = (0, 0)
+        for row, other in held.values():
+            shared = question.shared_with(other)
+            if shared >= max(self.page_size, best[1] + 1):
+                best = (row, shared)
+        return best
 
     def _free_rows(self, r: int, parent, lens) -> list[int]:
         """Rows of replica r left free after its questions' waiting branches took theirs.
@@ -276,27 +295,29 @@ class Engine:
         self._lens = lens.copy()
 
     def _prefill(self, fresh: list[tuple[int, Question, int]]) -> None:
-        """Encode the prompts of new questions, all but their last token, in chunks."""
+        """Encode what the home rows lack of their prompts, all but the last token, in chunks."""
         by_replica = [[f for f in fresh if f[0] == r] for r in range(self.replicas)]
         width = bucket(max(map(len, by_replica)))
-        longest = max(question.cached for _, question, _ in fresh)
-        for start in range(0, longest, _CHUNK):
-            length = bucket(min(_CHUNK, longest - start), 16)
+        while (left := max(q.cached - self._lens[r, home] for r, q, home in fresh)) > 0:
+            length = bucket(min(_CHUNK, int(left)), 16)
+            context = max(int(self._lens[r, home]) for r, _, home in fresh)
             rows = np.full((self.replicas, width), self.rows, np.int32)
             tokens = np.zeros((self.replicas, width, length), np.int32)
             n = np.zeros((self.replicas, width), np.int32)
             for r, group in enumerate(by_replica):
                 for x, (_, question, home) in enumerate(group):
-                    chunk = question.request.tokens[:-1][start : start + _CHUNK]
+                    start = self._lens[r, home]
+                    chunk = question.request.tokens[start : min(start + length, question.cached)]
                     rows[r, x], n[r, x] = home, len(chunk)
                     tokens[r, x, : len(chunk)] = chunk
             _, self.cache = programs.extend(
                 self.model, self.cache, rows, tokens, n, mesh=self.mesh,
-                context_pages=bucket(start // self.page_size),
+                context_pages=bucket(-(-context // self.page_size), 4),
             )  # fmt: skip
-        for r, question, home in fresh:
-            self._lens[r, home] = question.cached
-        self._count(prefill_tokens=sum(question.cached for _, question, _ in fresh))
+            for r, group in enumerate(by_replica):
+                for x, (_, _, home) in enumerate(group):
+                    self._lens[r, home] += n[r, x]
+            self._count(prefill_tokens=int(n.sum()))
 
     def _run_segment(self, more: bool) -> list[Completion]:
         """One segment over all live rows; returns the questions that it completed."""

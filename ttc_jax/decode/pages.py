@@ -117,9 +117,9 @@ def fork(pages: Pages, parent: jax.Array, lens: jax.Array) -> tuple[Pages, jax.A
     """Row b becomes the first lens[b] tokens of row parent[b]; both i32[B].
 
     parent[b] = b with a smaller length cuts a row, length 0 prunes it. Lengths must not exceed what
-    the parents hold. Returns the swept pages and the page copies to make, source and destination ids
-    i32[B] each (destination n_pages where there is none): a partly filled last page stays with one
-    row, and only when no row lists it as a full one.
+    the parents hold. Returns the swept pages and the page copies to make, source and destination
+    ids i32[B] each (destination n_pages where there is none): a partly filled last page stays with
+    one row, and only when no row lists it as a full one.
     """
     pages = sweep(replace(pages, table=pages.table[parent], lens=lens))
     rows, row_pages = pages.table.shape

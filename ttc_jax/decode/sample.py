@@ -22,9 +22,9 @@ _BLOCK = 256
 class Sampler:
     """Temperature sampling with optional truncation; temperature 0 is greedy.
 
-    top_k keeps the k likeliest tokens (0: all; ties at the k-th are kept), top_p the smallest set of
-    likeliest tokens whose probabilities sum to at least top_p, min_p those at least min_p times as
-    likely as the likeliest; together they intersect, each taken of the tempered distribution.
+    top_k keeps the k likeliest tokens (0: all; ties at the k-th are kept), top_p the smallest set
+    of likeliest tokens whose probabilities sum to at least top_p, min_p those at least min_p times
+    as likely as the likeliest; together they intersect, each taken of the tempered distribution.
     Raises ValueError for values out of range.
     """
 

@@ -3,11 +3,11 @@
 """The three device programs: `extend`, `decode_segment` and `fork`.
 
 `extend` appends given tokens to rows (prompts, steps to be scored, new turns), `decode_segment`
-samples until every row has met a stop or used up its tokens, `fork` copies rows. All of them donate
-the cache and run on every replica at once. Inside a segment nothing that was written before changes:
-contexts are gathered out of the pages once, new keys and values go to a small dense tail, and the
-tail is written back to pages at the end. A prefix shared by a group of rows is gathered, and read,
-once per group.
+samples until every row has met a stop or used up its tokens, `fork` copies rows. All of them
+donate the cache and run on every replica at once. Inside a segment nothing that was written before
+changes: contexts are gathered out of the pages once, new keys and values go to a small dense tail,
+and the tail is written back to pages at the end. A prefix shared by a group of rows is gathered,
+and read, once per group.
 """
 
 from dataclasses import dataclass, replace
@@ -55,10 +55,11 @@ class Groups:
 class Rows:
     """The X rows that take part in a segment, and what they carry beside their pages.
 
-    row i32[X] their numbers (B: no row); last i32[X] the token sampled last, not in the cache yet; state i32[X] of the stop
-    automaton; limit i32[X] tokens that the row may sample in this segment, 0 for a row that waits; key one
-    typed PRNG key per row. floor i32[]: the segment ends early once no more than this many rows are
-    still sampling, so that the caller can refill the others (0: wait for all).
+    row i32[X] their numbers (B: no row); last i32[X] the token sampled last, not in the cache yet;
+    state i32[X] of the stop automaton; limit i32[X] tokens that the row may sample in this segment,
+    0 for a row that waits; key one typed PRNG key per row. floor i32[]: the segment ends early once
+    no more than this many rows are still sampling, so that the caller can refill the others (0:
+    wait for all).
     """
 
     row: jax.Array
@@ -72,7 +73,10 @@ class Rows:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Sampled:
-    """tokens i32[X, n], logprobs f32[X, n], of which the first count i32[X] are valid; rows' state."""
+    """What a segment sampled: tokens i32[X, n] and logprobs f32[X, n], count i32[X] of them valid.
+
+    state i32[X] is the stop automaton's, after the last of them.
+    """
 
     tokens: jax.Array
     logprobs: jax.Array
@@ -92,10 +96,10 @@ def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):
 def extend(model: Transformer, cache: Cache, rows, tokens, n, *, mesh: Mesh, context_pages: int):
     """Append tokens to rows; returns their hidden states and the cache.
 
-    rows i32[R, X] distinct row numbers of each replica (B: no row); tokens i32[R, X, T]; n i32[R, X]
-    how many of them count. Keys already in a row must fit context_pages pages. Returns hidden
-    [R, X, T, D] (junk at and beyond n) and the cache with lens grown by n. A pool that ran out shows
-    in pages.short.
+    rows i32[R, X] distinct row numbers of each replica (B: no row); tokens i32[R, X, T]; n i32[R,
+    X] how many of them count. Keys already in a row must fit context_pages pages. Returns hidden
+    [R, X, T, D] (junk at and beyond n) and the cache with lens grown by n. A pool that ran out
+    shows in pages.short.
     """
     fn = partial(_extend, mesh=mesh, context_pages=context_pages)
     return per_replica(fn, mesh)(model, cache, rows, tokens, n)
@@ -135,6 +139,7 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
             mask = (context_pos < old[:, None])[:, None, :] & in_window(
                 positions[:, :, None], context_pos, window
             )
+            mask = jnp.broadcast_to(mask, (len(rows), length, len(context_pos)))
             parts.append(attend(queries, context_k, context_v, spread(mask), shape))
         return by_token(merge(parts, q.dtype), length)
 

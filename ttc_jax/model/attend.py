@@ -65,7 +65,7 @@ def merge(parts: list[Partial], dtype) -> jax.Array:
 
 
 def in_window(query_pos, key_pos, window: int):
-    """Whether keys at key_pos are recent enough for queries at query_pos (broadcast); 0 = always."""
+    """Whether keys at key_pos lie in the window of queries at query_pos; always for window 0."""
     return key_pos > query_pos - window if window else True
 
 
@@ -80,7 +80,7 @@ def values_first(v) -> jax.Array:
 
 
 def rope_frequencies(shape: ModelShape, local: bool) -> jax.Array:
-    """Inverse wavelengths f32[H // 2], in radians per token, of a layer with or without a window."""
+    """Radians per token f32[H // 2] of each rotated pair; `local` means a layer with a window."""
     theta = shape.rope_theta
     scaling = shape.rope_scaling
     if local and shape.local_rope_theta is not None:
