@@ -47,6 +47,8 @@ def small_model(family, **other):
         del changes["query_pre_attn_scalar"]
     if family == "llama2":
         changes["num_key_value_heads"] = 4
+    if family == "gemma3":  # GGUF files do not say which layers slide: five of six do
+        changes |= {"num_hidden_layers": 7, "layer_types": None}
     if family == "llama3":
         changes["rope_parameters"] = {
             "rope_type": "llama3", "rope_theta": 5e5, "factor": 32.0, "low_freq_factor": 1.0,
@@ -230,6 +232,13 @@ def test_truncated_file(keep, tmp_path):
     path = write_gguf(tmp_path / "x.gguf", small_model("llama2"), "llama")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match="not a whole GGUF file"):
+        load_checkpoint(path, cache_dir=tmp_path)
+
+
+def test_reader_not_installed(tmp_path, monkeypatch):
+    path = write_gguf(tmp_path / "x.gguf", small_model("llama2"), "llama")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ImportError, match="pip install gguf"):
         load_checkpoint(path, cache_dir=tmp_path)
 
 

@@ -148,11 +148,14 @@ def tokenizers(tmp_path_factory):
         "pieces": pieces_json(root / "pieces"),
         "sentencepiece": sentencepiece_model(root / "sentencepiece"),
         "gemma": sentencepiece_model(root / "gemma", add_dummy_prefix=False),
+        "unigram": sentencepiece_model(root / "unigram", model_type="unigram", vocab_size=345),
     }
     return {name: (path, load_tokenizer(path)) for name, path in directories.items()}
 
 
-KINDS = ["byte_level", "pieces", "sentencepiece", "gemma"]
+KINDS = ["byte_level", "pieces", "sentencepiece", "gemma", "unigram"]
+# Kinds that put a space in front of every text.
+SPACED = ("pieces", "sentencepiece", "unigram")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -163,7 +166,7 @@ def test_bytes_of_the_ids_are_the_bytes_of_the_text(tokenizers, kind, text):
     pieces = tokenizer.token_bytes()
     assert len(pieces) == tokenizer.vocab_size
     ids = tokenizer.encode(text, bos=False)
-    space = " " if kind in ("pieces", "sentencepiece") and text else ""
+    space = " " if kind in SPACED and text else ""
     if kind == "pieces" and text.startswith(" "):
         space = ""  # Metaspace adds none where there is one already
     text = unicodedata.normalize("NFC", text) if kind == "byte_level" else text
@@ -190,6 +193,14 @@ def test_sentencepiece_ids_equal_the_library(tokenizers, text):
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path / "tokenizer.model"))
     assert ours.encode(text) == [theirs.bos_id(), *theirs.encode(text)]
     assert ours.decode(ours.encode(text)) == theirs.decode(theirs.encode(text))
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if not text.startswith((" ", "<"))])
+def test_sentencepiece_ids_equal_transformers(tokenizers, text):
+    # Metaspace, which transformers uses for these files, adds no space in front of a space.
+    path, ours = tokenizers["sentencepiece"]
+    theirs = transformers.LlamaTokenizer.from_pretrained(path)
+    assert ours.encode(text, bos=False) == theirs(text, add_special_tokens=False).input_ids
 
 
 def test_sentencepiece_special_tokens_in_text(tokenizers):

@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from ttc_jax.model.gguf_file import metadata_of, open_gguf
-from ttc_jax.model.hf_config import shape_to_hf
+from ttc_jax.model.hf_config import family_switches, shape_to_hf
 from ttc_jax.model.shape import ModelShape, RopeScaling
 from ttc_jax.model.tokens_gguf import tokenizer_files
 from ttc_jax.model.weights import Tensor, new_directory, write_tensors
@@ -126,14 +126,10 @@ def shape_of(meta: Mapping, tensors: Mapping) -> ModelShape:
         windows=_windows(family, get, layers),
         activation="gelu_tanh" if gemma else "silu",
         tied="output.weight" not in tensors,
-        qkv_bias=family == "qwen2",
-        qk_norm=family in ("qwen3", "gemma3_text"),
-        post_norms=gemma,
-        norm_offset=1.0 if gemma else 0.0,
-        embed_scale=width**0.5 if gemma else 1.0,
         query_scale=(width // heads if wide else head_dim) ** -0.5 if gemma else None,
         attn_softcap=get("attn_logit_softcapping", 50.0) if family == "gemma2" else None,
         final_softcap=get("final_logit_softcapping", 30.0) if family == "gemma2" else None,
+        **family_switches(family, width),
     )
 
 

@@ -123,16 +123,24 @@ def shape_from_hf(config: Mapping) -> ModelShape:
         windows=_windows(family, get, layers),
         activation=_ACTIVATIONS[activation],
         tied=get("tie_word_embeddings"),
-        qkv_bias=family == "qwen2",
-        qk_norm=family in ("qwen3", "gemma3_text"),
-        post_norms=gemma,
-        norm_offset=1.0 if gemma else 0.0,
-        embed_scale=width**0.5 if gemma else 1.0,
         query_scale=get("query_pre_attn_scalar") ** -0.5 if gemma else None,
         attn_softcap=get("attn_logit_softcapping", None),
         final_softcap=get("final_logit_softcapping", None),
         value_classes=value_classes,
+        **family_switches(family, width),
     )
+
+
+def family_switches(family: str, width: int) -> dict:
+    """The fields of ModelShape that every model of a family shares."""
+    gemma = family.startswith("gemma")
+    return {
+        "qkv_bias": family == "qwen2",
+        "qk_norm": family in ("qwen3", "gemma3_text"),
+        "post_norms": gemma,
+        "norm_offset": 1.0 if gemma else 0.0,
+        "embed_scale": width**0.5 if gemma else 1.0,
+    }
 
 
 def _value_classes(family, config: Mapping) -> int:
