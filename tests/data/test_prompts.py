@@ -26,7 +26,13 @@ def test_chat_puts_the_question_into_the_instruction():
     assert prompt == "<system>Be brief.<user>Q: What is {1, 2} + {question}? {x}<assistant>"
     default = Chat().render(QUESTION, FakeTokenizer())
     assert default.startswith("<user>" + QUESTION.text) and "step by step" in default
-    assert "The answer is N." in INSTRUCTION
+    assert '"The answer is"' in INSTRUCTION
+
+
+def test_chat_examples_are_earlier_turns():
+    chat = Chat(instruction="Q: {question}", examples=(("1+1?", "The answer is 2."),))
+    assert chat.render(Question("q", "3+3?", "6"), FakeTokenizer()) == (
+        "<user>Q: 1+1?<assistant>The answer is 2.<user>Q: 3+3?<assistant>")
 
 
 def test_few_shot_ends_where_the_solution_begins():

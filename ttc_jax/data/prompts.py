@@ -10,10 +10,10 @@ from ttc_jax.data.sources import Question
 
 QUESTION = "{question}"
 SOLUTION = "{solution}"
+# Without a placeholder for the answer, such as "The answer is N": small models copy it.
 INSTRUCTION = (
     "{question}\n\n"
-    "Reason step by step, and finish with a line that reads: The answer is N. "
-    "Here N stands for the final answer alone."
+    'Reason step by step, and finish with a sentence that begins with "The answer is".'
 )
 
 # What introduces a final answer in prose: "answer is", "Answer:", "**Answer**: " and the like.
@@ -31,7 +31,9 @@ class ChatTokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Chat:
-    """One user turn (and a system turn unless empty) in the checkpoint's chat template.
+    """A user turn in the chat template, after a system turn and worked examples if there are any.
+
+    Each example `(question, solution)` is a user turn, put as the question is, and its answer.
 
     Raises:
       ValueError: the instruction has no `{question}`.
@@ -39,15 +41,19 @@ class Chat:
 
     system: str = ""
     instruction: str = INSTRUCTION
+    examples: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         _need(self.instruction, QUESTION, "instruction")
 
     def render(self, question: Question, tokenizer: ChatTokenizer) -> str:
         """The prompt up to where the model's turn begins; ValueError without a chat template."""
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        user = {"role": "user", "content": self.instruction.replace(QUESTION, question.text)}
-        return tokenizer.chat([*system, user], add_generation_prompt=True)
+        turns = [("system", self.system)] if self.system else []
+        for asked, solution in self.examples:
+            turns += [("user", self.instruction.replace(QUESTION, asked)), ("assistant", solution)]
+        turns.append(("user", self.instruction.replace(QUESTION, question.text)))
+        messages = [{"role": role, "content": content} for role, content in turns]
+        return tokenizer.chat(messages, add_generation_prompt=True)
 
 
 @dataclass(frozen=True)
