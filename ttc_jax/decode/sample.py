@@ -85,7 +85,8 @@ def _highest_floor(x: jax.Array, enough: Callable) -> jax.Array:
     """
     pattern = jax.lax.bitcast_convert_type(-x, jnp.int32)
     low = jnp.zeros(x.shape[:-1], jnp.int32)
-    high = jnp.full_like(low, jnp.iinfo(jnp.int32).max)
+    # Infinity: should rounding leave no set that is enough, everything is kept.
+    high = jnp.full_like(low, 0x7F800000)
 
     def halve(_, bounds):
         low, high = bounds
@@ -127,13 +128,15 @@ def _pick(weights: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Index i32[B] of the weight f32[B, X] whose cumulative span holds target f32[B].
 
     Also the part of target inside that span. Rounding may push target past the total: then the last
-    positive weight is taken, so a token of probability zero is never drawn.
+    positive weight is taken. Only positive weights are candidates, as a cumulative sum computed in
+    parallel may move at a weight of zero: a token of probability zero is never drawn.
     """
     ends = jnp.cumsum(weights, axis=-1)
     positive = weights > 0
-    last = weights.shape[-1] - 1 - jnp.argmax(positive[:, ::-1], axis=-1)
-    passed = (ends <= target[:, None]).sum(-1)
-    index = jnp.minimum(passed, last).astype(jnp.int32)
+    index = jnp.arange(weights.shape[-1], dtype=jnp.int32)
+    last = jnp.where(positive, index, 0).max(-1)
+    beyond = positive & (ends > target[:, None])
+    index = jnp.where(beyond, index, last[:, None]).min(-1)
     start = jnp.take_along_axis(ends - weights, index[:, None], axis=-1)[:, 0]
     return index, target - start
 
