@@ -22,6 +22,30 @@ from ml_collections import ConfigDict
 
 VARIANTS = ("tiny", "gsm8k", "math")
 
+# Worked examples: with them this small model answers more often, and in a third of the tokens, than
+# when the chat template asks it to reason step by step.
+EXAMPLES = (
+    (
+        "Lena has 6 pears. She buys 3 more pears. How many pears does she have?",
+        "Lena starts with 6 pears and buys 3 more.\n6 + 3 = 9.\nThe answer is 9.",
+    ),
+    (
+        "A box holds 8 eggs. How many eggs are in 4 boxes?",
+        "Each box holds 8 eggs and there are 4 boxes.\n8 * 4 = 32.\nThe answer is 32.",
+    ),
+    (
+        "Omar had 20 stamps. He gave 5 stamps to his sister and 3 stamps to his friend. "
+        "How many stamps does he have left?",
+        "Omar gave away 5 + 3 = 8 stamps.\n20 - 8 = 12.\nThe answer is 12.",
+    ),
+    (
+        "Tickets cost 4 dollars for a child and 7 dollars for an adult. "
+        "How much do 3 children and 2 adults pay in total?",
+        "The children pay 3 * 4 = 12 dollars.\nThe adults pay 2 * 7 = 14 dollars.\n"
+        "12 + 14 = 26.\nThe answer is 26.",
+    ),
+)
+
 
 def get_config(arg: str | None = None) -> ConfigDict:
     variants = [name for name in (arg or "").split(",") if name]
@@ -47,20 +71,20 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.limit = 0  # 0: all; otherwise this many, evenly spaced over the set
     config.data.drop_unanswered = False  # True leaves out questions without an answer
 
-    # Prompt: the checkpoint's chat template, or few_shot for models without one.
+    # Prompt: few_shot, or chat for the checkpoint's chat template.
     config.prompt = ConfigDict()
-    config.prompt.style = "chat"
-    config.prompt.examples = ()  # (question, solution) pairs, for few_shot
+    config.prompt.style = "few_shot"
+    config.prompt.examples = EXAMPLES  # (question, solution) pairs
 
     # Sampling.
     config.sample = ConfigDict()
     config.sample.n = 16
-    config.sample.max_new = 200
+    config.sample.max_new = 128
     config.sample.temperature = 0.8
     config.sample.top_k = 0
     config.sample.top_p = 1.0
     config.sample.min_p = 0.0
-    config.sample.stop = ()  # strings that end a sample beside the model's own end of turn
+    config.sample.stop = ("\n\n",)  # ends a sample, beside the model's own end of turn
 
     # The batch. None of this changes a sample.
     config.engine = ConfigDict()
@@ -82,10 +106,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.report.resamples = 10_000
     config.report.confidence = 0.95
 
-    for name in variants:
-        if name in ("gsm8k", "math"):
-            config.data.name = name
-            config.sample.max_new = 320 if name == "gsm8k" else 512
+    if "gsm8k" in variants:
+        config.data.name = "gsm8k"
+        config.sample.max_new = 256
+    if "math" in variants:
+        config.data.name = "math"
+        config.prompt.style = "chat"
+        config.prompt.examples = ()
+        config.sample.stop = ()
+        config.sample.max_new = 512
     if "tiny" in variants:
         config.data.limit = 5
         config.sample.n = 2

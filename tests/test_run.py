@@ -59,7 +59,7 @@ def checkpoint(tmp_path_factory) -> Path:
     tokenizer.save(str(files / "tokenizer.json"))
     settings = {"bos_token": "<|start|>", "eos_token": "<|end|>", "chat_template": TEMPLATE}
     (files / "tokenizer_config.json").write_text(json.dumps(settings))
-    shape = ModelShape("llama", 260, 32, 2, 4, 2, 8, 64, 640, tied=True)
+    shape = ModelShape("llama", 260, 32, 2, 4, 2, 8, 64, 2048, tied=True)
     path = tmp_path_factory.mktemp("model")
     save_checkpoint(path, Transformer(shape, jax.random.key(0)), files)
     return path
@@ -112,9 +112,8 @@ def fails(argv: list[str], capsys) -> str:
     return error
 
 
-def in_process(code: str, argv: list[str]) -> subprocess.CompletedProcess:
-    script = [sys.executable, "-c", code, *argv]
-    return subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
+def python(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *args], capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +147,14 @@ def test_a_run_leaves_every_sample_and_every_figure(undisturbed):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_kill_then_the_same_command(when, command, undisturbed, tmp_path):
     workdir = tmp_path / "run"
-    killed = in_process(KILLED, [when, *command()])
+    killed = python("-c", KILLED, when, *command()[1:])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (workdir / "results.json").exists()
     stored = len(list((workdir / "samples").glob("*.parquet")))
     assert stored == (2 if when == "before" else 3)
     kept = {path.name: path.read_bytes() for path in (workdir / "samples").glob("*.parquet")}
 
-    code = "import sys; from ttc_jax.__main__ import main; sys.exit(main(sys.argv))"
-    again = in_process(code, ["ttc", *command()[1:]])
+    again = python("-m", "ttc_jax", *command()[1:])
     assert again.returncode == 0, again.stderr
     for name, data in kept.items():
         assert (workdir / "samples" / name).read_bytes() == data
@@ -213,8 +211,8 @@ def test_wrong_settings(flags, message, command, capsys, tmp_path):
 
 
 def test_a_prompt_beyond_the_context(command, capsys):
-    error = fails(command("--config.sample.max_new=600"), capsys)
-    assert "word/" in error and "sample.max_new = 600" in error and "context of 640" in error
+    error = fails(command("--config.sample.max_new=2000"), capsys)
+    assert "word/" in error and "sample.max_new = 2000" in error and "context of 2048" in error
 
 
 @pytest.mark.parametrize(

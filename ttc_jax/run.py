@@ -19,7 +19,8 @@ from ttc_jax.core.records import Metrics, RunRecord, key_of, read_metrics, write
 from ttc_jax.core.samples import Sample, SampleStore
 from ttc_jax.data.prompts import Chat, FewShot
 from ttc_jax.data.sources import Question, load_questions
-from ttc_jax.decode.engine import Branch, Completion, Engine, Progress
+from ttc_jax.decode.batch import Branch, Completion
+from ttc_jax.decode.engine import Engine, OutOfPages, Progress
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.decode.stop import build as build_stop
 from ttc_jax.model.load import load_checkpoint
@@ -184,21 +185,25 @@ def _sample(config, cache_dir: Path, questions, store, metrics, grader, start: i
             last = progress.seconds
             metrics.append({"start": start, **asdict(progress)})
 
-    with recorder, display:
-        for completion in best_of_n(engine, jobs, config.sample.n, max_new, on_segment):
-            recorder.add(completion)
+    try:
+        with recorder, display:
+            for completion in best_of_n(engine, jobs, config.sample.n, max_new, on_segment):
+                recorder.add(completion)
+    except OutOfPages as error:
+        raise ValueError(f"{error}; raise engine.pages or lower engine.rows") from error
 
 
 def _prompts(
     config: ConfigDict, questions: Sequence[Question], tokenizer: Tokenizer
 ) -> dict[str, tuple[int, ...]]:
     """Prompt tokens by question id."""
+    examples = tuple(map(tuple, config.prompt.examples))
     if config.prompt.style == "chat":
-        chat = Chat()
+        chat = Chat(examples=examples)
         return {
             q.id: tuple(tokenizer.encode(chat.render(q, tokenizer), bos=False)) for q in questions
         }
-    few_shot = FewShot(tuple(map(tuple, config.prompt.examples)))
+    few_shot = FewShot(examples)
     return {q.id: tuple(tokenizer.encode(few_shot.render(q))) for q in questions}
 
 

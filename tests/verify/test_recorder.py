@@ -11,7 +11,7 @@ import pytest
 from ttc_jax.core import records
 from ttc_jax.core.records import WorkdirError
 from ttc_jax.core.samples import SampleStore
-from ttc_jax.decode.engine import Branch, Completion
+from ttc_jax.decode.batch import Branch, Completion
 from ttc_jax.verify import recorder as module
 from ttc_jax.verify.grade import Grader
 from ttc_jax.verify.recorder import Recorder

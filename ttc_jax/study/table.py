@@ -5,7 +5,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rich.table import Table
+from rich import box
+from rich.table import Column, Table
 
 
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
@@ -23,14 +24,16 @@ def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
 
 
 def figures_table(figures: Mapping[str, Mapping]) -> Table:
-    """One line a level, one column a figure: mean and interval."""
+    """One line a level, one column a figure: mean and interval, in percent."""
     names = [name for name in figures["all"] if name != "questions"]
-    table = Table("level", "questions", *names)
+    headers = [Column(name + " %", justify="right", no_wrap=True) for name in names]
+    table = Table("level", Column("questions", justify="right"), *headers, box=box.SIMPLE_HEAD)
     for level, row in figures.items():
-        cells = [_interval(row[name]) if name in row else "-" for name in names]
+        cells = [_percent(row[name]) if name in row else "-" for name in names]
         table.add_row(level, str(row["questions"]), *cells)
     return table
 
 
-def _interval(value: Mapping[str, float]) -> str:
-    return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+def _percent(value: Mapping[str, float]) -> str:
+    mean, low, high = (100 * value[name] for name in ("mean", "low", "high"))
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

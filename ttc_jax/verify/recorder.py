@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ttc_jax.core.samples import Sample, SampleStore
 from ttc_jax.data.prompts import split_steps
-from ttc_jax.decode.engine import Branch, Completion
+from ttc_jax.decode.batch import Branch, Completion
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.verify.grade import Graded, Grader
 
