@@ -118,7 +118,7 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
     page, slot = paging.place(pages, jnp.minimum(rows, n_rows - 1), positions)
     page = jnp.where(step < n[:, None], page, pages.n_pages)
     context_ids = pages.table.at[rows, :context_pages].get(mode="fill", fill_value=0)
-    context_pos = jnp.arange(context_pages * pages.page_size)
+    context_pos = jnp.arange(context_ids.shape[1] * pages.page_size)  # a bucket may exceed M
     new_k, new_v = [], []
 
     def spread(mask):  # [X, T, C] -> [X, 1, T * N/K, C]
