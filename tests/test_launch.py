@@ -45,6 +45,12 @@ def test_the_readme_has_the_two_commands_and_only_configs_that_exist():
     assert configs and all((ROOT / path).is_file() for path in configs)
 
 
+def test_the_readme_lists_every_file_of_the_package():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    files = [path for path in (ROOT / "ttc_jax").rglob("*.py") if path.name != "__init__.py"]
+    assert not [path.name for path in files if f"{path.name}`" not in text]
+
+
 def test_no_python_is_reported():
     done = bash("PATH=/nonexistent find_python", ROOT, TTC_PYTHON="")
     assert done.returncode == 1

@@ -54,6 +54,8 @@ def _run(argv: list[str]) -> int:
         if "--traceback" in argv:
             traceback.print_exc()
         print(f"error: {_short(error)}", file=sys.stderr)
+        if "--traceback" not in argv:
+            print("(--traceback shows where it came from)", file=sys.stderr)
         return 2
     return 0
 

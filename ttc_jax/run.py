@@ -28,11 +28,19 @@ from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.search.best_of_n import best_of_n
 from ttc_jax.study import summary
+from ttc_jax.study.stats import bootstrap
 from ttc_jax.study.table import report
 from ttc_jax.verify.grade import Grader
 from ttc_jax.verify.recorder import Recorder
 
 METRICS_EVERY_S = 10.0
+AT_LEAST_1 = (
+    ("sample", "n"),
+    ("sample", "max_new"),
+    ("engine", "rows"),
+    ("engine", "page_size"),
+    ("engine", "segment"),
+)
 
 
 def run(
@@ -82,9 +90,9 @@ def check(config: ConfigDict) -> None:
     sample, report = config.sample, config.report
     if config.job != "best_of_n":
         raise ValueError(f"job is {config.job!r}; there is only 'best_of_n'")
-    for name, value in (("sample.n", sample.n), ("sample.max_new", sample.max_new)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
+    for group, name in AT_LEAST_1:
+        if config[group][name] < 1:
+            raise ValueError(f"{group}.{name} is {config[group][name]}; it must be at least 1")
     for k in report.ks:
         if not 1 <= k <= sample.n:
             raise ValueError(
@@ -95,6 +103,7 @@ def check(config: ConfigDict) -> None:
         raise ValueError(f"data.limit is {config.data.limit}; 0 means all questions")
     if config.prompt.style not in ("chat", "few_shot"):
         raise ValueError(f"prompt.style is {config.prompt.style!r}; use 'chat' or 'few_shot'")
+    bootstrap([0.0], n_resamples=report.resamples, level=report.confidence)
     _sampler(config)
     _dtype(config)
 
