@@ -45,6 +45,7 @@ setup(
         "numpy>=2.0,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12.8,<0.13",
+        "protobuf>=5",
         "pyarrow>=18",
         "rich>=13.7",
         "safetensors>=0.5",
@@ -64,6 +65,7 @@ setup(
         ],
         "test": [
             *GGUF,
+            "accelerate>=1.10",  # transformers opens no GGUF file without it
             "hypothesis>=6.100",
             "pytest>=8.3",
             "ruff>=0.9",
