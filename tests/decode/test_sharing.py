@@ -59,7 +59,9 @@ def _groups(tables, lens, random) -> Groups:
     place = np.zeros((replicas, B), np.int32)
     for r in range(replicas):
         full = [tables[r, b, : lens[r, b] // S].tolist() for b in range(B)]
-        for g, first in enumerate({row[0] for row in full if row}):
+        firsts = sorted({row[0] for row in full if row})
+        # Any group may stay unused, not only the last ones.
+        for g, first in zip(random.permutation(B), firsts, strict=False):
             rows = [b for b in range(B) if full[b][:1] == [first] and random.random() < 0.8]
             if not rows:
                 continue
