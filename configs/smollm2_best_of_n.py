@@ -5,9 +5,10 @@
 Sixteen samples at temperature 0.8 for each of 100 word problems in five levels, from one-step sums
 to problems like those of GSM8K. The model and the questions come with the installation.
 
-Expected: pass@1 falls from level to level; pass@16 lies far above it, majority@16 between them or
-below. On GSM8K (`:gsm8k`) this model is near the floor, pass@1 about 2 %.
-Cost: see the table in README.md.
+Expected (seed 0): pass@1 6.6 %, pass@16 35 %, majority@16 10 %; pass@1 is 17 % on level 1, 13 % on
+level 2, and near zero from level 3 on, as it is on GSM8K (`:gsm8k`).
+Cost: 58,000 sampled tokens and 4,900 prompt tokens (the worked examples are encoded once); 13
+minutes on 2 busy CPU cores.
 
     ttc run --config=configs/smollm2_best_of_n.py --workdir=runs/smollm2_best_of_n
 
