@@ -35,8 +35,8 @@ from ttc_jax.model.transformer import Transformer
 
 # Prompts are encoded in chunks of at most this many tokens per row.
 _CHUNK = 512
-# A segment ends early once this share of its rows waits and there is work to refill them with.
-_REFILL_SHARE = 8
+# What starting a segment costs (forks, gathered contexts, the host), in decoding steps.
+_SEGMENT_COST = 3.0
 
 
 class OutOfPages(RuntimeError):
@@ -123,6 +123,7 @@ class Engine:
         self._slots: list[list[Slot | None]] = [[None] * self.rows for _ in range(self.replicas)]
         self._questions: list[list[Question]] = [[] for _ in range(self.replicas)]
         self._lens = np.zeros((self.replicas, self.rows), np.int32)
+        self._finished = np.zeros(2)  # branches, and their tokens
         self._progress = Progress(
             self.rows * self.replicas, 0, self.pages * self.replicas, 0, 0, 0, 0, 0, 0, 0.0
         )
@@ -379,9 +380,21 @@ class Engine:
                 limit[r, x] = min(n, slot.remaining)
                 question[r, x], branch[r, x] = slot.question.seed, slot.branch
             if more:
-                floor[r] = max(0, len(replica) - max(1, self.rows // _REFILL_SHARE))
+                floor[r] = max(0, len(replica) - self._idle_allowance())
         keys = self._key(self._seed, question, branch)
         return programs.Rows(row, last, state, limit, keys, floor)
+
+    def _idle_allowance(self) -> int:
+        """Finished rows that a segment should wait for before it ends and they are refilled.
+
+        Rows finish at a rate of rows / mean length per step. A segment of s steps then wastes
+        rate * s^2 / 2 row-steps on finished rows, and its start wastes cost * rows; their sum per
+        step is least at s = sqrt(2 * cost * mean length).
+        """
+        branches, tokens = self._finished
+        mean = tokens / branches if branches else self.segment
+        share = min(0.5, (2 * _SEGMENT_COST / mean) ** 0.5)
+        return max(1, int(self.rows * share))
 
     def _collect(self, seats, sampled) -> None:
         """Hand what was sampled to the slots, and finished branches to their questions."""
@@ -394,6 +407,7 @@ class Engine:
                 met = self.stop.met(state)
                 if met is not None or not slot.remaining:
                     slot.finished = True
+                    self._finished += (1, slot.length)
                     finish = "length" if met is None else "stop"
                     slot.question.finished.append(slot.branch_of(finish, met))
 
