@@ -8,14 +8,12 @@ to 260,000 would cost as much as a layer of the model. Every truncation rule is 
 logits, found by bisection over float32 bit patterns: exact, and without sorting the vocabulary.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-
-# Tokens per block of the two-level draw; about sqrt(V) balances the levels.
-_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,25 @@ class Sampler:
         logits f32[B, V]; uniform f32[B] in [0, 1). The log-probability is the model's own, before
         temperature and truncation, so that samples of different samplers can be compared.
         """
-        top = logits.max(-1, keepdims=True)
-        shifted = logits - top
+        shifted = logits - logits.max(-1, keepdims=True)
+        blocks = _blocks(shifted)
         if self.temperature == 0:
-            token = _likeliest(logits)
+            block = blocks.max(-1).argmax(-1).astype(jnp.int32)
+            inside = _chosen(blocks, block)
+            place = inside.argmax(-1).astype(jnp.int32)
         else:
-            tempered = shifted / self.temperature
-            token = _invert(self._truncated(tempered), uniform)
-        chosen = jnp.take_along_axis(shifted, token[:, None], axis=1)[:, 0]
-        return token, chosen - jnp.log(jnp.exp(shifted).sum(-1))
+            floor = self._floor(shifted / self.temperature)[:, None]
+            odds = lambda x, low: jnp.where(x >= low, jnp.exp(x), 0)  # noqa: E731
+            sums = odds(blocks / self.temperature, floor[..., None]).sum(-1)
+            block, target = _pick(sums, uniform * sums.sum(-1))
+            inside = _chosen(blocks, block)
+            place, _ = _pick(odds(inside / self.temperature, floor), target)
+        logit = jnp.take_along_axis(inside, place[:, None], axis=1)[:, 0]
+        token = block * blocks.shape[-1] + place
+        return token, logit - jnp.log(jnp.exp(shifted).sum(-1))
 
-    def _truncated(self, tempered: jax.Array) -> jax.Array:
-        """Tempered logits with the tokens that may not be drawn at -inf."""
+    def _floor(self, tempered: jax.Array) -> jax.Array:
+        """The least tempered logit f32[B] that may be drawn, of tempered f32[B, V] at most 0."""
         vocab = tempered.shape[-1]
         floor = jnp.full(tempered.shape[:-1], -jnp.inf)
         if 0 < self.top_k < vocab:
@@ -73,9 +78,7 @@ class Sampler:
             floor = jnp.maximum(floor, _highest_floor(tempered, enough))
         if self.min_p > 0:
             floor = jnp.maximum(floor, jnp.log(self.min_p))
-        if (self.top_k, self.top_p, self.min_p) == (0, 1.0, 0.0):
-            return tempered
-        return jnp.where(tempered >= floor[:, None], tempered, -jnp.inf)
+        return floor
 
 
 def _highest_floor(x: jax.Array, enough: Callable) -> jax.Array:
@@ -99,29 +102,28 @@ def _highest_floor(x: jax.Array, enough: Callable) -> jax.Array:
 
 
 def _blocks(logits: jax.Array) -> jax.Array:
-    """logits f32[B, V] as f32[B, V / _BLOCK, _BLOCK], padded with -inf."""
+    """logits f32[B, V] as f32[B, blocks, block], about as many blocks as tokens in one.
+
+    The number of blocks is a multiple of 16 wherever V allows, so that a vocabulary sharded up to
+    16 ways is cut between blocks and nothing as long as V is gathered; else the end is padded with
+    -inf.
+    """
     rows, vocab = logits.shape
-    blocks = -(-vocab // _BLOCK)
-    padding = ((0, 0), (0, blocks * _BLOCK - vocab))
-    return jnp.pad(logits, padding, constant_values=-jnp.inf).reshape(rows, blocks, _BLOCK)
+    root = math.isqrt(vocab)
+    exact = [n for n in range(16, vocab + 1, 16) if vocab % n == 0 and root <= 4 * n <= 16 * root]
+    blocks = min(exact, key=lambda n: abs(n - root), default=-(-root // 16) * 16)
+    size = -(-vocab // blocks)
+    padding = ((0, 0), (0, blocks * size - vocab))
+    return jnp.pad(logits, padding, constant_values=-jnp.inf).reshape(rows, blocks, size)
 
 
-def _likeliest(logits: jax.Array) -> jax.Array:
-    """Tokens i32[B] of the largest logits f32[B, V], the first of equals."""
-    blocks = _blocks(logits)
-    block = blocks.max(-1).argmax(-1).astype(jnp.int32)
-    inside = jnp.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0]
-    return block * _BLOCK + inside.argmax(-1).astype(jnp.int32)
+def _chosen(blocks: jax.Array, block: jax.Array) -> jax.Array:
+    """Block f32[B, size] number block i32[B] of each row of blocks f32[B, blocks, size].
 
-
-def _invert(logits: jax.Array, uniform: jax.Array) -> jax.Array:
-    """Tokens i32[B] at quantile uniform f32[B] of softmax(logits f32[B, V]), in id order."""
-    blocks = _blocks(logits)
-    sums = jnp.exp(blocks).sum(-1)
-    block, target = _pick(sums, uniform * sums.sum(-1))
-    inside = jnp.exp(jnp.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0])
-    token, _ = _pick(inside, target)
-    return block * _BLOCK + token
+    A masked maximum rather than a gather: over a sharded vocabulary it moves one block, not all.
+    """
+    number = jnp.arange(blocks.shape[1], dtype=jnp.int32)
+    return jnp.where((number == block[:, None])[..., None], blocks, -jnp.inf).max(1)
 
 
 def _pick(weights: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
