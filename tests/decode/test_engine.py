@@ -3,7 +3,7 @@
 """What a question samples depends on its id and the seed alone, however it is scheduled."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations
 
 import numpy as np
@@ -23,10 +23,13 @@ TOLERANCE = 1e-4
 VOCAB, SEED = 300, 5
 SHAPE = ModelShape("mistral", VOCAB, 32, 2, 4, 2, 8, 48, 2048, windows=(0, 9))
 TOKEN_BYTES = [bytes([i % 251]) for i in range(VOCAB)]
-# About one token in twelve ends a branch; the second automaton never stops in practice.
-STOP = build(TOKEN_BYTES, range(0, VOCAB, 13), ["\n", "ab"])
+# About one token in twelve ends a branch. The tokenizer knows ten tokens less than the model: those
+# beyond stop nothing.
+STOP = build(TOKEN_BYTES[:290], range(0, 290, 13), ["\n", "ab"])
+PADDED = build([*TOKEN_BYTES[:290], *[b""] * 10], range(0, 290, 13), ["\n", "ab"])
 NEVER = build(TOKEN_BYTES, (), ["no such text"])
-PROMPT, N, MAX_NEW = 12, 4, 12
+# Four rows seat two questions at a time; 64 seat all 32 at once.
+PROMPT, N, MAX_NEW, ROWS = 12, 2, 12, 4
 MESHES = [(d, m) for d in (1, 2, 4, 8) for m in (1, 2, 4, 8) if d * m in (1, 2, 4, 8)]
 
 
@@ -39,8 +42,8 @@ def _requests(count: int, length: int = PROMPT, n: int = N, max_new: int = MAX_N
 def _engine(mesh=(1, 1), **changes) -> Engine:
     mesh = make_mesh(*mesh)
     settings = {
-        "rows": 16, "context": 32, "stop": STOP, "sampler": Sampler(1.0), "seed": SEED,
-        "page_size": 4, "segment": 16,
+        "rows": ROWS, "context": 32, "stop": STOP, "sampler": Sampler(1.0), "seed": SEED,
+        "page_size": 4, "segment": 8,
     }  # fmt: skip
     return Engine(random_model(SHAPE, mesh), mesh=mesh, **(settings | changes))
 
@@ -68,44 +71,46 @@ def _assert_same(one: dict, other: dict) -> None:
 
 @cache
 def _batch_of_32() -> dict:
-    return _sampled(_shared().generate(_requests(32)))
+    return _sampled(_engine(rows=64).generate(_requests(32)))
 
 
-def _oracle(requests, stop=STOP) -> dict:
+def _oracle(requests) -> dict:
     """(tokens, logprobs, final state) by question and branch, of the decoder without sharing."""
     rows = [(request, branch) for request in requests for branch in range(request.n)]
+    longest = max(len(request.tokens) + request.max_new for request in requests)
+    if longest <= PROMPT + MAX_NEW:  # the size of the batch of 32, so that this is compiled once
+        rows, longest = rows + rows[:1] * (32 * N - len(rows)), PROMPT + MAX_NEW
     questions = np.array([Question(request).seed for request, _ in rows], np.uint32)
     keys = row_keys(np.uint32(SEED), questions, np.array([b for _, b in rows], np.uint32))
-    longest = max(len(request.tokens) + request.max_new for request in requests)
     dense = Dense(random_model(SHAPE, make_mesh()), len(rows), longest)
     for row, (request, _) in enumerate(rows):
         dense.extend(row, list(request.tokens[:-1]))
     last = [request.tokens[-1] for request, _ in rows]
     limits = [request.max_new for request, _ in rows]
-    tokens, logprobs, states = dense.decode(last, limits, stop, Sampler(1.0), keys)
+    tokens, logprobs, states = dense.decode(last, limits, PADDED, Sampler(1.0), keys)
     return {
         (request.id, branch): (tokens[row], logprobs[row], states[row])
         for row, (request, branch) in enumerate(rows)
     }
 
 
-def _assert_is_oracle(sampled: dict, requests, stop=STOP) -> None:
-    expected = _oracle(requests, stop)
+def _assert_is_oracle(sampled: dict, requests) -> None:
+    expected = _oracle(requests)
     assert sampled.keys() == expected.keys()
     for key, (tokens, logprobs, state) in expected.items():
         branch = sampled[key]
         assert branch.tokens.tolist() == tokens, key
         np.testing.assert_allclose(branch.logprobs, logprobs, atol=TOLERANCE, rtol=0)
-        assert branch.stopped_by == stop.met(state)
-        assert branch.finish == ("length" if stop.met(state) is None else "stop")
+        assert branch.stopped_by == PADDED.met(state)
+        assert branch.finish == ("length" if PADDED.met(state) is None else "stop")
 
 
 def test_a_batch_samples_what_the_model_says():
     sampled = _batch_of_32()
     _assert_is_oracle(sampled, _requests(32))
     finishes = [branch.finish for branch in sampled.values()]
-    assert 20 < finishes.count("stop") < 120
-    assert len({tuple(branch.tokens.tolist()) for branch in sampled.values()}) > 100
+    assert 10 < finishes.count("stop") < 60
+    assert len({tuple(branch.tokens.tolist()) for branch in sampled.values()}) > 50
 
 
 def test_alone_is_like_in_a_batch():
@@ -117,21 +122,23 @@ def test_alone_is_like_in_a_batch():
 
 @pytest.mark.parametrize("mesh", MESHES[1:], ids=str)
 def test_every_mesh_samples_the_same(mesh):
-    _assert_same(_sampled(_engine(mesh).generate(_requests(32))), _batch_of_32())
+    _assert_same(_sampled(_engine(mesh, rows=64).generate(_requests(32))), _batch_of_32())
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("mesh", "changes"),
     [
-        {"rows": 3, "page_size": 16, "segment": 5},
-        {"rows": 40, "page_size": 1, "segment": 64},
-        {"rows": 16, "pages": 50},
+        ((1, 1), {"rows": 1, "page_size": 16, "segment": 5}),
+        ((1, 1), {"rows": 20, "page_size": 1, "segment": 64, "pages": 400}),
+        ((4, 2), {"rows": 8}),
     ],
     ids=str,
 )
-def test_sizes_of_the_engine_do_not_matter(changes):
-    sampled = _sampled(_engine(**changes).generate(_requests(32)[:9]))
+def test_sizes_of_the_engine_do_not_matter(mesh, changes):
+    # More questions than rows: branches wait, rows are refilled.
+    sampled = _sampled(_engine(mesh, **changes).generate(_requests(32)[:11]))
     _assert_same(sampled, {key: _batch_of_32()[key] for key in sampled})
+    assert len(sampled) == 11 * N
 
 
 def test_the_id_and_the_seed_matter():
@@ -155,25 +162,25 @@ def test_prompts_of_one_token_and_answers_of_one_token():
 
 
 def test_a_prompt_longer_than_a_chunk():
-    requests = _requests(1, length=1061, n=2, max_new=6)
-    engine = _engine(rows=2, context=1100, page_size=16)
+    requests = _requests(1, length=525, n=2, max_new=6)
+    engine = _engine(rows=2, context=540, page_size=16)
     sampled = _sampled(engine.generate(requests))
+    assert engine.progress.prefill_tokens == 524
     _assert_is_oracle(sampled, requests)
-    assert engine.progress.prefill_tokens == 1060
 
 
 def test_a_common_beginning_is_encoded_once():
     random = np.random.default_rng(0)
-    examples = random.integers(0, VOCAB, 10).tolist()
+    examples = random.integers(0, VOCAB, 8).tolist()
     requests = [
         Request(f"q{i}", (*examples, *random.integers(0, VOCAB, 4).tolist()), N, MAX_NEW)
         for i in range(5)
     ]
-    engine = _engine(rows=N)
+    engine = _shared()
     sampled = _sampled(engine.generate(requests))
     _assert_is_oracle(sampled, requests)
-    # All but the last token of the first question, then what follows the common ten tokens.
-    assert engine.progress.prefill_tokens == 13 + 4 * 3
+    # All but the last token of the first two, which start at once; then what follows the examples.
+    assert engine.progress.prefill_tokens == 2 * 11 + 3 * 3
 
 
 def test_rows_are_refilled_while_others_go_on():
@@ -191,16 +198,16 @@ def test_rows_are_refilled_while_others_go_on():
         done.append(completion.id)
         assert [branch.index for branch in completion.branches] == list(range(N))
         assert completion.prompt_tokens == PROMPT
-    assert sorted(done) == sorted(request.id for request in requests) and drawn != done
+    assert sorted(done) == sorted(request.id for request in requests)
     batch = _batch_of_32()
     last = seen[-1]
-    assert (last.done_questions, last.live_rows, last.rows) == (32, 0, 16)
+    assert (last.done_questions, last.live_rows, last.rows) == (32, 0, ROWS)
     assert last.new_tokens == sum(len(branch.tokens) for branch in batch.values())
     assert last.prefill_tokens == 32 * (PROMPT - 1)
-    # Waves of sixteen rows without refill would take as many steps as their longest branches.
+    # Waves of rows without refill would take as many steps as their longest branches.
     lengths = [len(batch[f"q{i}", b].tokens) for i in range(32) for b in range(N)]
-    waves = sum(max(lengths[i : i + 16]) for i in range(0, len(lengths), 16))
-    assert sum(lengths) / 16 <= last.steps < waves
+    waves = sum(max(lengths[i : i + ROWS]) for i in range(0, len(lengths), ROWS))
+    assert sum(lengths) / ROWS <= last.steps < waves
     assert any(0 < p.done_questions and p.live_rows > 0 for p in seen)
 
 
@@ -213,7 +220,7 @@ def test_requests_are_drawn_lazily():
             yield request
 
     next(_shared().generate(source()))
-    assert 4 <= len(drawn) < 16
+    assert 2 <= len(drawn) < 16
 
 
 def test_a_run_given_up_halfway_leaves_nothing_behind():
@@ -229,32 +236,38 @@ SMALL = Request("small", tuple(range(1, 10)), 3, 5)
 NEEDED = 2 + 3 * 2
 
 
+def _tight(pages: int) -> Engine:
+    return _engine(stop=NEVER, pages=pages)
+
+
+_just_enough = cache(partial(_tight, NEEDED))
+
+
 def test_a_pool_that_is_just_big_enough():
-    engine = _engine(rows=4, stop=NEVER, pages=NEEDED)
     peak = []
     requests = [replace(SMALL, id=str(i)) for i in range(4)]
-    for _ in engine.generate(requests, on_segment=lambda p: peak.append(p.pages_used)):
+    for _ in _just_enough().generate(requests, on_segment=lambda p: peak.append(p.pages_used)):
         pass
     assert max(peak) == NEEDED
 
 
 def test_a_pool_that_is_too_small():
-    engine = _engine(rows=4, stop=NEVER, pages=NEEDED - 1)
+    engine = _tight(NEEDED - 1)
     for attempt in (engine.check, lambda request: list(engine.generate([request]))):
         with pytest.raises(ValueError, match="'small' needs 8 pages of 4 tokens, the pool has 7"):
             attempt(SMALL)
     # More branches than rows need no more pages than there are rows for.
-    _engine(rows=2, stop=NEVER, pages=NEEDED - 2).check(replace(SMALL, n=100))
+    with pytest.raises(ValueError, match="needs 10 pages of 4 tokens, the pool has 7"):
+        engine.check(replace(SMALL, n=100))
 
 
 def test_running_out_of_pages_is_an_error(monkeypatch):
-    engine = _engine(rows=4, stop=NEVER, pages=NEEDED - 1)
+    engine = _just_enough()
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "pages_for", lambda *_: 0)
-        with pytest.raises(OutOfPages, match="7 pages per replica was 1 pages short"):
-            list(engine.generate([SMALL]))
-    fits = replace(SMALL, n=2)
-    assert len(_sampled(engine.generate([fits]))) == 2
+        with pytest.raises(OutOfPages, match="8 pages per replica was 2 pages short"):
+            list(engine.generate([replace(SMALL, n=4)]))
+    assert len(_sampled(engine.generate([SMALL]))) == 3
 
 
 @pytest.mark.parametrize(
@@ -288,17 +301,8 @@ def test_bad_requests_are_named(changes, message):
         ((1, 1), {"context": 2049}, "context 2049 exceeds the model's 2048"),
         ((1, 1), {"stop": build([b"a"] * 301, (0,))}, "knows 301 tokens, the model only 300"),
     ],
-    ids=str,
+    ids=["rows", "no rows", "context", "tokenizer"],
 )
 def test_bad_sizes_are_named(mesh, changes, message):
     with pytest.raises(ValueError, match=message):
         _engine(mesh, **changes)
-
-
-def test_a_vocabulary_padded_beyond_the_tokenizer():
-    # The model knows 300 tokens, the automaton 290: ids beyond never stop a branch.
-    stop = build(TOKEN_BYTES[:290], range(0, 290, 13), ["\n", "ab"])
-    requests = _requests(2)
-    sampled = _sampled(_engine(stop=stop).generate(requests))
-    padded = build([*TOKEN_BYTES[:290], *[b""] * 10], range(0, 290, 13), ["\n", "ab"])
-    _assert_is_oracle(sampled, requests, padded)
