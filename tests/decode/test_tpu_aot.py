@@ -32,7 +32,7 @@ def test_an_8b_model_compiles_for_v5e_4x4(record_property):
         facts = report[name]
         for key, value in facts.items():
             record_property(f"{name}.{key}", value)
-        weights = 2 * report["params"] / 8
+        weights = 2 * report["block_params"] / 8
         assert weights + pool < facts["bytes_per_chip"] < HBM
         # The pools are updated in place, and nothing else of their size is made.
         assert facts["alias_bytes"] >= pool

@@ -70,7 +70,8 @@ def main(topology: str, preset: str) -> None:
             model, cache, per_row(4), per_row(4, 512), per_row(4), mesh=mesh, context_pages=32
         ),
     }  # fmt: skip
-    report = {"pool_bytes_per_chip": cache_bytes(shape, n_pages), "params": shape.params}
+    report = {"pool_bytes_per_chip": cache_bytes(shape, n_pages)}
+    report["block_params"] = shape.block_params
     for name, lower in lowered.items():
         start = time.perf_counter()
         report[name] = facts(lower().compile()) | {"seconds": time.perf_counter() - start}
