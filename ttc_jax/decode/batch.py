@@ -7,7 +7,7 @@ compiled; what a bucket adds is masked.
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,6 +106,10 @@ class Slot:
     def remaining(self) -> int:
         return self.question.request.max_new - self.length
 
+    def pages_held(self, page_size: int) -> int:
+        """Pages of the row, which holds all tokens of prompt and branch but the newest."""
+        return -(-(self.question.cached + self.length) // page_size)
+
     def take(self, tokens: np.ndarray, logprobs: np.ndarray, state: int) -> None:
         """Append what a segment sampled."""
         self.state = state
@@ -132,48 +136,84 @@ def pages_for(cached: int, n: int, max_new: int, page_size: int) -> int:
     return shared + n * (-(-(cached + max_new) // page_size) - shared)
 
 
-def groups_of(
-    seats: Sequence[Sequence[tuple[int, Slot]]],
-    width: int,
-    tables: np.ndarray,
-    page_size: int,
-    least: tuple[int, int, int],
-) -> tuple[Groups, tuple[int, int, int]]:
-    """The rows of a segment grouped by question, with the pages that their prompt fills.
+class Grouping:
+    """Puts the rows of a segment in groups that share their first pages.
 
-    seats[r][x] = (row, slot) are the rows of replica r, at most `width` X; tables i32[R, B, M].
-    `least` are lower bounds of the bucket sizes (G, W, pages); those used come back too, so that
-    passing them on keeps shapes from going back and forth.
+    Two partitions are weighed by the keys that attention would read: rows of one question share its
+    prompt; rows that merely begin alike (the same few-shot examples) share less, but more of them
+    do. Bucket sizes only ever grow, so that shapes do not go back and forth.
     """
-    replicas = len(seats)
-    by_question = [_by_question(replica) for replica in seats]
-    shared = [slot.question.cached // page_size for replica in seats for _, slot in replica]
-    n_members = max(least[1], bucket(max(len(m) for groups in by_question for m in groups)))
-    # Room for a question or two in replacement of others that have not quite finished.
-    usual = min(bucket(width // n_members + 1), bucket(width))
-    n_groups = max(least[0], usual, bucket(max(map(len, by_question))))
-    sizes = (n_groups, n_members, max(least[2], bucket(max(shared), 4)))
-    n_pages = sizes[2]
-    pages = np.zeros((replicas, n_groups, n_pages), np.int32)
-    lens = np.zeros((replicas, n_groups), np.int32)
-    members = np.full((replicas, n_groups, n_members), width, np.int32)
-    group = np.full((replicas, width), n_groups, np.int32)
-    place = np.zeros((replicas, width), np.int32)
-    for r, groups in enumerate(by_question):
-        for g, indices in enumerate(groups):
-            row, slot = seats[r][indices[0]]
-            full = slot.question.cached // page_size
-            pages[r, g, :full] = tables[r, row, :full]
-            lens[r, g] = full * page_size
-            members[r, g, : len(indices)] = indices
-            group[r, indices] = g
-            place[r, indices] = np.arange(len(indices))
-    return Groups(pages, lens, members, group, place), sizes
+
+    def __init__(self, page_size: int):
+        self.page_size = page_size
+        self._least = {"question": (1, 1, 4), "beginning": (1, 1, 4)}
+
+    def of(self, seats, width: int, tables: np.ndarray) -> Groups:
+        """Groups of seats[r][x] = (row, slot), the rows of replica r, at most `width` X of them.
+
+        tables i32[R, B, M] are the block tables.
+        """
+        partitions = {"question": [], "beginning": []}
+        for replica, table in zip(seats, tables, strict=True):
+            for kind, key in (
+                ("question", lambda row, slot: id(slot.question)),
+                ("beginning", lambda row, slot, table=table: int(table[row, 0])),
+            ):
+                partitions[kind].append(_partition(replica, table, self.page_size, key))
+        sizes = {kind: self._sizes(kind, groups, width) for kind, groups in partitions.items()}
+        kind = min(partitions, key=lambda k: self._reads(partitions[k], sizes[k], seats, width))
+        self._least[kind] = sizes[kind]
+        return self._arrays(partitions[kind], sizes[kind], seats, width, tables)
+
+    def _sizes(self, kind: str, partitions, width: int) -> tuple[int, int, int]:
+        """Bucket sizes (G, W, pages) for these groups."""
+        least = self._least[kind]
+        members = max(len(members) for groups in partitions for members, _ in groups)
+        members = max(least[1], bucket(members))
+        # Room for a question or two in replacement of others that have not quite finished.
+        usual = min(bucket(width // members + 1), bucket(width)) if kind == "question" else 1
+        count = max(least[0], usual, bucket(max(map(len, partitions))))
+        pages = max(pages for groups in partitions for _, pages in groups)
+        return count, members, max(least[2], -(-pages // 4) * 4)
+
+    def _reads(self, partitions, sizes: tuple[int, int, int], seats, width: int) -> int:
+        """Products of queries and keys of one head, in pages, as the padded shapes compute them."""
+        own = max(
+            seats[r][x][1].pages_held(self.page_size) - pages
+            for r, groups in enumerate(partitions)
+            for members, pages in groups
+            for x in members
+        )
+        return math.prod(sizes) + width * bucket(own, 4)
+
+    def _arrays(self, partitions, sizes, seats, width: int, tables: np.ndarray) -> Groups:
+        n_groups, n_members, n_pages = sizes
+        replicas = len(partitions)
+        pages = np.zeros((replicas, n_groups, n_pages), np.int32)
+        lens = np.zeros((replicas, n_groups + 1), np.int32)
+        members = np.full((replicas, n_groups, n_members), width, np.int32)
+        group = np.full((replicas, width), n_groups, np.int32)
+        place = np.zeros((replicas, width), np.int32)
+        for r, groups in enumerate(partitions):
+            for g, (indices, full) in enumerate(groups):
+                row, _ = seats[r][indices[0]]
+                pages[r, g, :full] = tables[r, row, :full]
+                lens[r, g] = full * self.page_size
+                members[r, g, : len(indices)] = indices
+                group[r, indices] = g
+                place[r, indices] = np.arange(len(indices))
+        return Groups(pages, lens[:, :n_groups], members, group, place)
 
 
-def _by_question(seats: Sequence[tuple[int, Slot]]) -> list[list[int]]:
-    """Indices into `seats`, one list per question."""
-    members: dict[int, list[int]] = {}
-    for index, (_, slot) in enumerate(seats):
-        members.setdefault(id(slot.question), []).append(index)
-    return list(members.values())
+def _partition(seats, table: np.ndarray, page_size: int, key) -> list[tuple[list[int], int]]:
+    """Indices into `seats` with equal key(row, slot), and how many full pages they share."""
+    groups: dict[int, list[int]] = {}
+    for index, (row, slot) in enumerate(seats):
+        groups.setdefault(key(row, slot), []).append(index)
+    partition = []
+    for indices in groups.values():
+        full = min(seats[i][1].question.cached for i in indices) // page_size
+        pages = table[[seats[i][0] for i in indices], :full]
+        same = (pages == pages[0]).all(0)
+        partition.append((indices, int(np.cumprod(same).sum())))
+    return partition

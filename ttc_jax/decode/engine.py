@@ -22,11 +22,11 @@ from ttc_jax.decode import cache as caching
 from ttc_jax.decode import segment as programs
 from ttc_jax.decode.batch import (
     Completion,
+    Grouping,
     Question,
     Request,
     Slot,
     bucket,
-    groups_of,
     pages_for,
 )
 from ttc_jax.decode.sample import Sampler, row_keys
@@ -107,7 +107,7 @@ class Engine:
         table[:known] = stop.next_state.T
         self._next_state = jax.device_put(table, NamedSharding(mesh, P()))
         # Bucket sizes only ever grow: going back and forth would compile programs for nothing.
-        self._sizes, self._steps = (1, 1, 0), 0
+        self._groups, self._steps = Grouping(page_size), 0
         self._clear()
 
     def _clear(self) -> None:
@@ -202,25 +202,56 @@ class Engine:
         for r, rows in enumerate(free):
             lens[r, rows] = 0
         fresh = self._admit(source, pending, free)
-        for r, question, home in fresh:
-            parent[r, home], lens[r, home] = self._nearest(held[r], question)
+        first, later = self._waves(fresh, held, parent, lens)
         self._fork(parent, lens)
         if not fresh:
             return
-        self._prefill(fresh)
+        self._prefill(first)
+        if later:
+            self._fork_from({(r, home): (near, n) for r, _, home, near, n in later})
+            self._prefill([(r, question, home) for r, question, home, _, _ in later])
+        self._fork_from(
+            {
+                (r, row): (home, question.cached)
+                for r, question, home in fresh
+                for row, slot in enumerate(self._slots[r])
+                if slot is not None and slot.question is question
+            }
+        )
+
+    def _waves(self, fresh, held, parent, lens) -> tuple[list, list]:
+        """New questions that can be encoded at once, and those that wait for a shared beginning.
+
+        The first begin with what rows hold already, which goes into parent and lens. Where nothing
+        fits, as at the start of a run, questions that begin like another new one follow it:
+        (replica, question, home, row to begin from, tokens). Few-shot examples and system prompts
+        are thus encoded once per replica, and stand in the same pages for all questions.
+        """
+        first, later, leaders = [], [], [{} for _ in range(self.replicas)]
+        for r, question, home in fresh:
+            near, shared = self._nearest(held[r], question)
+            if not shared:
+                near, shared = self._nearest(leaders[r], question)
+                if shared:
+                    later.append((r, question, home, near, shared))
+                    continue
+                leaders[r][id(question)] = (home, question)
+            parent[r, home], lens[r, home] = near, shared
+            first.append((r, question, home))
+        return first, later
+
+    def _fork_from(self, sources: dict[tuple[int, int], tuple[int, int]]) -> None:
+        """Rows (replica, row) become the first tokens of others: (row, tokens)."""
         parent = np.tile(np.arange(self.rows, dtype=np.int32), (self.replicas, 1))
         lens = self._lens.copy()
-        for r, question, home in fresh:
-            for row, slot in enumerate(self._slots[r]):
-                if slot is not None and slot.question is question:
-                    parent[r, row], lens[r, row] = home, question.cached
+        for place, (source, n) in sources.items():
+            parent[place], lens[place] = source, n
         self._fork(parent, lens)
 
     def _nearest(self, held: dict, question: Question) -> tuple[int, int]:
         """A row that holds the longest beginning of the question's prompt, and its length.
 
-        Few-shot examples and system prompts are thus encoded once, not once per question. Less than
-        a page is not worth sharing: length 0.
+        Less than a page is not worth sharing: length 0.
         """
         best = (0, 0)
         for row, other in held.values():
@@ -331,11 +362,11 @@ class Engine:
         n = min(self.segment, bucket(max(slot.remaining for slot in slots), 16))
         self._steps = n = max(n, self._steps)
         tables = np.asarray(self.cache.pages.table)
-        groups, self._sizes = groups_of(seats, width, tables, self.page_size, self._sizes)
+        groups = self._groups.of(seats, width, tables)
         sampled, self.cache = programs.decode_segment(
             self.model, self.cache, self._rows(seats, width, n, more), groups, self._next_state,
             mesh=self.mesh, sampler=self.sampler, first_stop=self.stop.first_stop, n=n,
-            own_pages=self._own_pages(seats),
+            own_pages=self._own_pages(seats, groups),
         )  # fmt: skip
         pages = self.cache.pages
         sampled, short, n_free = jax.device_get((sampled, pages.short, pages.n_free))
@@ -359,12 +390,12 @@ class Engine:
             width //= 4
         return width
 
-    def _own_pages(self, seats) -> int:
-        """Bucket of the pages that some row holds beyond its question's full prompt pages."""
+    def _own_pages(self, seats, groups: programs.Groups) -> int:
+        """Bucket of the pages that some row holds beyond its group's shared ones."""
         own = max(
-            -(-int(self._lens[r, row]) // self.page_size) - slot.question.cached // self.page_size
+            -(-int(self._lens[r, row] - groups.lens[r, groups.group[r, x]]) // self.page_size)
             for r, replica in enumerate(seats)
-            for row, slot in replica
+            for x, (row, _) in enumerate(replica)
         )
         return bucket(own, 4)
 
