@@ -6,7 +6,7 @@ Sixteen samples at temperature 0.5 for each of 100 word problems in five levels,
 to problems like those of GSM8K. The model and the questions come with the installation.
 
 Expected (seed 0): pass@1 18 %, pass@16 42 %, majority@16 24 %; pass@1 is 57 % on level 1, 29 % on
-level 2, and near zero from level 3 on, as on GSM8K (`:gsm8k`, 1 % of 50 questions).
+level 2, and below 5 % from level 3 on; on 50 questions of GSM8K (`:gsm8k`) it is 1 %.
 Cost: 38,000 sampled tokens and 5,000 prompt tokens (the worked examples are encoded once); 7
 minutes on 2 busy CPU cores.
 
@@ -23,8 +23,8 @@ from ml_collections import ConfigDict
 
 VARIANTS = ("tiny", "gsm8k", "math")
 
-# Terse worked examples, one step per line. With them this small model answers far more often, and in
-# a fifth of the tokens, than when the chat template asks it to reason step by step.
+# Terse worked examples, one step per line. With them this small model answers far more often, and
+# in a fifth of the tokens, than when the chat template asks it to reason step by step.
 EXAMPLES = (
     (
         "Lena has 6 pears. She buys 3 more pears. How many pears does she have?",
