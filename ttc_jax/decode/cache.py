@@ -8,7 +8,7 @@ its own slice without that axis.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -110,17 +110,12 @@ def gather(pool: jax.Array, page_ids: jax.Array) -> jax.Array:
     return pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)].reshape(z, m * s, k, h)
 
 
-def scatter(cache: Cache, k: list, v: list, page: jax.Array, slot: jax.Array) -> Cache:
-    """Cache with per-layer new keys and values [R, T, K, H] written to (page, slot) i32[R, T].
+def write(pool: jax.Array, new: jax.Array, page: jax.Array, slot: jax.Array) -> jax.Array:
+    """One replica's pool with new keys or values [X, T, K, H] at (page, slot) i32[X, T].
 
     Page ids beyond the pool drop their token.
     """
-    write = lambda pool, new: pool.at[page, slot].set(new.astype(pool.dtype), mode="drop")  # noqa: E731
-    return replace(
-        cache,
-        k=tuple(write(pool, new) for pool, new in zip(cache.k, k, strict=True)),
-        v=tuple(write(pool, new) for pool, new in zip(cache.v, v, strict=True)),
-    )
+    return pool.at[page, slot].set(new.astype(pool.dtype), mode="drop")
 
 
 def fork_rows(cache: Cache, parent: jax.Array, lens: jax.Array) -> Cache:

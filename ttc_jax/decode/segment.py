@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from ttc_jax.decode import pages as paging
-from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, scatter
+from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, write
 from ttc_jax.decode.sample import Sampler, uniforms
 from ttc_jax.model.attend import (
     attend,
@@ -119,23 +119,26 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
     page = jnp.where(step < n[:, None], page, pages.n_pages)
     context_ids = pages.table.at[rows, :context_pages].get(mode="fill", fill_value=0)
     context_pos = jnp.arange(context_ids.shape[1] * pages.page_size)  # a bucket may exceed M
-    new_k, new_v = [], []
+    pools_k, pools_v = [], []
 
     def spread(mask):  # [X, T, C] -> [X, 1, T * N/K, C]
         return jnp.repeat(mask, group, axis=1)[:, None]
 
     def attention(layer, q, k, v):
         k, v = k.astype(cache.k[layer].dtype), v.astype(cache.v[layer].dtype)
-        new_k.append(k)
-        new_v.append(v)
+        # Written first and read afterwards: reading the old pool beside the new one would make the
+        # compiler keep a copy of it.
+        new_k, new_v = _constrain((k, v), shape, mesh, heads_axis=2)
+        pools_k.append(write(cache.k[layer], new_k, page, slot))
+        pools_v.append(write(cache.v[layer], new_v, page, slot))
         window = shape.window(layer)
         queries = by_kv_head(q, shape.kv_heads)
         mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
         mask = jnp.broadcast_to(mask, (len(rows), length, length))
         parts = [attend(queries, keys_first(k), values_first(v), spread(mask), shape)]
         if context_pages:
-            context_k = keys_first(gather(cache.k[layer], context_ids))
-            context_v = values_first(gather(cache.v[layer], context_ids))
+            context_k = keys_first(gather(pools_k[layer], context_ids))
+            context_v = values_first(gather(pools_v[layer], context_ids))
             mask = (context_pos < old[:, None])[:, None, :] & in_window(
                 positions[:, :, None], context_pos, window
             )
@@ -144,10 +147,8 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
         return by_token(merge(parts, q.dtype), length)
 
     out = hidden(model, tokens, positions, attention)
-    new_k, new_v = _constrain((new_k, new_v), shape, mesh, heads_axis=2)
     lens = pages.lens.at[rows].add(n, mode="drop")
-    cache = replace(cache, pages=replace(pages, lens=lens))
-    return out, scatter(cache, new_k, new_v, page, slot)
+    return out, Cache(tuple(pools_k), tuple(pools_v), replace(pages, lens=lens))
 
 
 @partial(
@@ -238,10 +239,13 @@ def _write_back(cache: Cache, row, tails, count, n: int) -> Cache:
     step = jnp.arange(n, dtype=jnp.int32)
     page, slot = paging.place(pages, index, pages.lens[index][:, None] + step)
     page = jnp.where(step < count[:, None], page, pages.n_pages)
-    cache = replace(cache, pages=replace(pages, lens=pages.lens + grown))
     k = [jnp.transpose(tail_k, (0, 3, 1, 2)) for tail_k, _ in tails]
     v = [jnp.moveaxis(tail_v, 1, 2) for _, tail_v in tails]
-    return scatter(cache, k, v, page, slot)
+    pools = (
+        tuple(write(pool, new, page, slot) for pool, new in zip(old, new_tokens, strict=True))
+        for old, new_tokens in ((cache.k, k), (cache.v, v))
+    )
+    return Cache(*pools, replace(pages, lens=pages.lens + grown))
 
 
 class _Context:
