@@ -179,8 +179,8 @@ def test_a_common_beginning_is_encoded_once():
     engine = _shared()
     sampled = _sampled(engine.generate(requests))
     _assert_is_oracle(sampled, requests)
-    # All but the last token of the first two, which start at once; then what follows the examples.
-    assert engine.progress.prefill_tokens == 2 * 11 + 3 * 3
+    # All but the last token of the first prompt, then what follows the examples in the others.
+    assert engine.progress.prefill_tokens == 11 + 4 * 3
 
 
 def test_rows_are_refilled_while_others_go_on():
