@@ -60,7 +60,8 @@ def main() -> None:
         first = timed(ours)
         if rival is not None:
             rival.load_case(prompts, n)
-            rival()
+            if not rows:
+                rival()  # its first call ever is slower
         times, theirs = [], []
         for _ in range(args.repeats):
             times.append(timed(ours))
