@@ -33,15 +33,6 @@ class Cache:
     v: tuple[jax.Array, ...]
     pages: Pages
 
-    @property
-    def page_size(self) -> int:
-        return self.pages.page_size
-
-    @property
-    def n_pages(self) -> int:
-        """Pages of one replica."""
-        return self.pages.n_pages
-
 
 def pool_spec(shape: ModelShape, mesh: Mesh) -> P:
     """Sharding of one replica's pool [P, S, K, H]: kv heads over 'model' where they divide."""
