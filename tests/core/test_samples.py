@@ -6,12 +6,20 @@ import errno
 import os
 import shutil
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ttc_jax.core import records
 from ttc_jax.core.records import WorkdirError
-from ttc_jax.core.samples import SCHEMA, Sample, SampleStore
+from ttc_jax.core.samples import (
+    SCHEMA,
+    Sample,
+    SampleStore,
+    candidates,
+    read_outline,
+    read_samples,
+)
 
 
 def sample(question="q1", branch=0, **changes) -> Sample:
@@ -28,18 +36,27 @@ def sample(question="q1", branch=0, **changes) -> Sample:
         "answer": "2",
         "scores": [0.5, 0.25],
         "flops": {"prefill": 1e9, "decode": 2.5e12},
+        "value": 0.25,
+        "ahead": "so",
+        "ahead_scores": [0.125],
+        "usage": {"decode": 3, "verify": 4},
     }
     return Sample(**values | changes)
 
 
 def test_samples_come_back_as_they_went_in(tmp_path):
-    rows = [sample(branch=1, answer=None, scores=[], flops={}, parent=0), sample(branch=0)]
+    plain = {"answer": None, "scores": [], "flops": {}, "value": None, "ahead": "", "usage": {}}
+    rows = [
+        sample(branch=1, parent=0, round=3, place=0, ahead_scores=[], **plain),
+        sample(branch=0, role="expanded", verdict=""),
+        sample(branch=-1, role="prompt", verdict="", parent=None, usage={"pages": 7}),
+    ]
     store = SampleStore(tmp_path)
     store.append(rows)
     assert store.waiting == 1 and store.read() == []
     store.flush()
     assert store.waiting == 0
-    assert SampleStore(tmp_path).read() == [rows[1], rows[0]]
+    assert SampleStore(tmp_path).read() == rows[::-1]
 
 
 def test_a_shard_holds_whole_questions_in_one_schema(tmp_path):
@@ -111,3 +128,53 @@ def test_a_full_disk_loses_nothing_that_was_taken(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()) and store.done() == frozenset()
     store.flush()
     assert [row.question for row in SampleStore(tmp_path).read()] == ["a"]
+
+
+def test_a_plain_sample_needs_no_fields_of_a_search(tmp_path):
+    store = SampleStore(tmp_path)
+    store.append([Sample("q", 0, "hm", ["hm"], [0], [7], "unparsed", -1.0, "length")])
+    store.flush()
+    (row,) = store.read()
+    assert (row.role, row.parent, row.place, row.value) == ("candidate", -1, -1, None)
+    assert (row.ahead, row.ahead_scores, row.usage) == ("", [], {})
+    assert candidates([row]) == [row]
+
+
+def test_candidates_come_in_the_order_of_the_strategy():
+    rows = [sample(branch=i, place=place) for i, place in enumerate((0, 2, 1, 3))]
+    others = [sample(branch=9, role="pruned"), sample(branch=-1, role="prompt")]
+    assert [row.branch for row in candidates([*others, *rows])] == [0, 2, 1, 3]
+    unplaced = [sample(branch=i, place=-1) for i in (2, 0, 1)]
+    assert [row.branch for row in candidates(unplaced)] == [0, 1, 2]
+
+
+def test_one_question_and_the_outline_of_all(tmp_path):
+    store = SampleStore(tmp_path)
+    store.append([sample("b", 0, role="pruned", verdict=""), sample("b", 1, verdict="wrong")])
+    store.append([sample("a")])
+    store.flush()
+    store.append([sample("c")])
+    store.flush()
+    assert [(s.question, s.branch) for s in read_samples(tmp_path, "b")] == [("b", 0), ("b", 1)]
+    assert read_samples(tmp_path, "d") == []
+    outline = read_outline(tmp_path)
+    assert list(outline) == ["a", "b", "c"]
+    assert outline["b"] == [("pruned", ""), ("candidate", "wrong")]
+
+
+def test_shards_of_an_earlier_version_are_named(tmp_path):
+    store = SampleStore(tmp_path)
+    store.append([sample("a")])
+    store.flush()
+    shard = tmp_path / "000000.parquet"
+    old = [name for name in SCHEMA.names if name not in ("role", "usage")]
+    pq.write_table(pq.read_table(shard).select(old), shard)
+    for read in (SampleStore, read_samples, read_outline):
+        with pytest.raises(ValueError, match="earlier version, without role, usage; delete .*or"):
+            read(tmp_path)
+
+
+def test_a_foreign_shard_is_named(tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "000000.parquet")
+    with pytest.raises(ValueError, match="without question, branch"):
+        SampleStore(tmp_path)

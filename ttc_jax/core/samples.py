@@ -1,12 +1,13 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The samples of a run as Parquet shards, each written whole or not at all."""
+"""The search trees of a run as Parquet shards, each written whole or not at all."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ttc_jax.core.records import TEMPORARY, check_writable, write_bytes_atomic
@@ -26,17 +27,48 @@ SCHEMA = pa.schema(
         ("logprob", pa.float64()),
         ("finish", pa.string()),
         ("flops", pa.map_(pa.string(), pa.float64())),
+        ("round", pa.int32()),
+        ("role", pa.string()),
+        ("place", pa.int32()),
+        ("value", pa.float32()),
+        ("ahead", pa.string()),
+        ("ahead_scores", pa.list_(pa.float32())),
+        ("usage", pa.map_(pa.string(), pa.int64())),
     ]
 )
+_MAPS = ("flops", "usage")
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One finished branch of one question.
+    """One node of the search tree of a question: a prompt, a step, or a whole solution.
 
-    `offsets[i]` is where `steps[i]` begins in `text`, in characters. `scores` holds one number a
-    step, or nothing where no verifier ran. `logprob` is the sum over `tokens`, in nats. `parent` is
-    the branch that this one was forked from, -1 for the prompt. `flops` counts by phase.
+    Fields:
+      question: id of the question.
+      branch: number of the node; prompts are -1 (the plain one), -2, ..., what is sampled 0, 1, ...
+      parent: number of the node that this one continues; None for prompts.
+      text: the node's own text, in full.
+      steps, offsets: its non-empty steps; `offsets[i]` is where `steps[i]` begins in `text`, in
+        characters.
+      tokens: its own token ids.
+      scores: the verifier's score of each step (of all of them together, from an outcome verifier),
+        between 0 and 1; empty where none ran.
+      answer: the final answer of a candidate, None without one; of a prompt, the gold answer.
+      verdict: what grading found, "" for nodes that are no candidates.
+      logprob: sum over `tokens`, in nats.
+      finish: "step" (it could go on), "stop" or "length".
+      flops: FLOPs by phase.
+      round: how often the strategy had asked for samples or prompts before.
+      role: "prompt", "candidate", "expanded" (something was sampled after it) or "pruned".
+      place: among the candidates, from 0, in the order of the strategy; -1 elsewhere, and where
+        that is the order of their numbers.
+      value: what the strategy compared, None without a verifier.
+      ahead, ahead_scores: text of the rollout at whose end `value` was read, and the scores of its
+        steps; empty without lookahead.
+      usage: tokens by phase (prefill, decode, lookahead, verify, verify_lookahead); on the plain
+        prompt also the most pages held by the question ("pages", "verifier_pages").
+
+    The defaults are those of plain best-of-N, where every row is a candidate.
     """
 
     question: str
@@ -49,20 +81,34 @@ class Sample:
     logprob: float
     finish: str
     answer: str | None = None
-    parent: int = -1
+    parent: int | None = -1
     scores: Sequence[float] = ()
     flops: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    round: int = 0
+    role: str = "candidate"
+    place: int = -1
+    value: float | None = None
+    ahead: str = ""
+    ahead_scores: Sequence[float] = ()
+    usage: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+def candidates(samples: Sequence[Sample]) -> list[Sample]:
+    """The rows among which an answer is chosen, in the order of the strategy, by question."""
+    found = (sample for sample in samples if sample.role == "candidate")
+    return sorted(found, key=lambda sample: (sample.question, sample.place, sample.branch))
 
 
 class SampleStore:
-    """Samples by question; a question is stored once, with all of its branches in one shard."""
+    """Samples by question; a question is stored once, with its whole tree in one shard."""
 
     def __init__(self, directory: Path):
         """Opens the shards in `directory` and removes what a killed run left half-written.
 
         Raises:
           WorkdirError: the directory cannot be written.
-          ValueError: a shard cannot be read, or two shards hold the same question.
+          ValueError: a shard cannot be read or is of an earlier version, or two shards hold the
+            same question.
         """
         self.directory = Path(directory)
         check_writable(self.directory)
@@ -70,14 +116,14 @@ class SampleStore:
             stale.unlink()
         self._buffer: dict[str, list[Sample]] = {}
         self._done: set[str] = set()
-        for shard in self._shards():
-            names = set(_read(shard, ["question"])["question"].to_pylist())
+        for shard in _shards(self.directory):
+            names = _questions(shard)
             if twice := names & self._done:
                 raise ValueError(f"{shard} repeats question {min(twice)!r}; delete one of the two")
             self._done |= names
 
     def append(self, samples: Sequence[Sample]) -> None:
-        """Takes all branches of one question; they are stored by the next `flush`.
+        """Takes the whole tree of one question; they are stored by the next `flush`.
 
         Raises:
           ValueError: no samples, samples of several questions, a branch twice, or a question that
@@ -108,10 +154,10 @@ class SampleStore:
             return
         rows = [dataclasses.asdict(sample) for rows in self._buffer.values() for sample in rows]
         for row in rows:
-            row["flops"] = list(row["flops"].items())
+            row |= {name: list(row[name].items()) for name in _MAPS}
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink, compression="zstd")
-        number = max((int(path.stem) for path in self._shards()), default=-1) + 1
+        number = max((int(path.stem) for path in _shards(self.directory)), default=-1) + 1
         path = self.directory / f"{number:06d}.parquet"
         write_bytes_atomic(path, sink.getvalue().to_pybytes())
         self._done |= self._buffer.keys()
@@ -123,19 +169,60 @@ class SampleStore:
 
     def read(self) -> list[Sample]:
         """Every stored sample, ordered by question id and branch."""
-        samples = []
-        for shard in self._shards():
-            for row in _read(shard, SCHEMA.names).to_pylist():
-                samples.append(Sample(**{**row, "flops": dict(row["flops"])}))
-        return sorted(samples, key=lambda sample: (sample.question, sample.branch))
+        return read_samples(self.directory)
 
-    def _shards(self) -> list[Path]:
-        return sorted(self.directory.glob("[0-9]" * 6 + ".parquet"))
+
+def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
+    """The samples of one question, or of all, ordered by question id and branch.
+
+    Nothing is written, so a run may go on meanwhile: every shard there is is whole.
+
+    Raises:
+      ValueError: a shard cannot be read, or is of an earlier version.
+    """
+    samples = []
+    for shard in _shards(Path(directory)):
+        if question is not None and question not in _questions(shard):
+            continue
+        table = _read(shard, SCHEMA.names)
+        if question is not None:
+            table = table.filter(pc.equal(table["question"], question))
+        for row in table.to_pylist():
+            samples.append(Sample(**{**row, **{name: dict(row[name]) for name in _MAPS}}))
+    return sorted(samples, key=lambda sample: (sample.question, sample.branch))
+
+
+def read_outline(directory: Path) -> dict[str, list[tuple[str, str]]]:
+    """Role and verdict of every stored node, by question id in order of ids.
+
+    Raises:
+      ValueError: a shard cannot be read, or is of an earlier version.
+    """
+    outline: dict[str, list[tuple[str, str]]] = {}
+    for shard in _shards(Path(directory)):
+        table = _read(shard, ["question", "role", "verdict"])
+        for row in table.to_pylist():
+            outline.setdefault(row["question"], []).append((row["role"], row["verdict"]))
+    return dict(sorted(outline.items()))
+
+
+def _shards(directory: Path) -> list[Path]:
+    return sorted(directory.glob("[0-9]" * 6 + ".parquet"))
+
+
+def _questions(shard: Path) -> set[str]:
+    return set(_read(shard, ["question"])["question"].to_pylist())
 
 
 def _read(shard: Path, columns: list[str]) -> pa.Table:
     try:
-        return pq.ParquetFile(shard).read(columns=columns)
+        file = pq.ParquetFile(shard)
+        if missing := [name for name in SCHEMA.names if name not in file.schema_arrow.names]:
+            raise ValueError(
+                f"{shard} was written by an earlier version, without {', '.join(missing)}; delete "
+                f"{shard.parent} to sample its questions again, or pass another --workdir"
+            )
+        return file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise ValueError(
             f"{shard} cannot be read ({error}); delete it and repeat the command to sample its "
