@@ -27,11 +27,11 @@ from ttc_jax.model.load import load_checkpoint
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.search.best_of_n import best_of_n
+from ttc_jax.search.recorder import Recorder
 from ttc_jax.study import summary
 from ttc_jax.study.stats import bootstrap
 from ttc_jax.study.table import report
 from ttc_jax.verify.grade import Grader
-from ttc_jax.verify.recorder import Recorder
 
 METRICS_EVERY_S = 10.0
 AT_LEAST_1 = (
