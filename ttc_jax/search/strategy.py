@@ -19,9 +19,9 @@ from ttc_jax.search.tree import Node
 class Grow:
     """Sample one child for every entry of `parents`, in order; a node listed twice gets two.
 
-    Every other node that could still grow is given up for good. Children are one step long, or whole
-    solutions where `whole` is set. With `lookahead` k, each child that can go on is continued by up
-    to k more steps at temperature 0, and its value is read at their end; the rollout is then
+    Every other node that could still grow is given up for good. Children are one step long, or
+    whole solutions where `whole` is set. With `lookahead` k, each child that can go on is continued
+    by up to k more steps at temperature 0, and its value is read at their end; the rollout is then
     dropped.
     """
 
@@ -47,8 +47,8 @@ Search = Generator[Grow | Ask, list[Node], list[Node]]
 class Load:
     """The most that a strategy holds for one question, for planning memory.
 
-    `rows` are held at once; `paths` of them may be whole solutions that share nothing but the prompt;
-    every row may have `steps` further steps of its own (rollouts included) beyond those.
+    `rows` are held at once; `paths` of them may be whole solutions that share nothing but the
+    prompt; every row may have `steps` further steps of its own (rollouts included) beyond those.
     `attempts` earlier attempts may stand in each row's prompt.
     """
 
@@ -61,9 +61,15 @@ class Load:
 class Strategy(ABC):
     """A way to spend a budget of generations on one question.
 
-    Subclasses are frozen dataclasses whose fields are the hyper-parameters; `str()` prints them as
-    `beam(N=16,M=4)`.
+    Subclasses are frozen dataclasses whose fields are the hyper-parameters, spelled as in the
+    paper. `str()` gives the full name, as in `beam(N=16,M=4)`, which `names.parse` reads back:
+    parameters that have their default value go without saying.
     """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the strategy is called, without its parameters."""
 
     @property
     @abstractmethod
@@ -90,12 +96,18 @@ class Strategy(ABC):
         """The search over one question from its prompt; returns the candidates."""
 
     def __str__(self) -> str:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        shown = (f"{k}={v}" for k, v in values.items() if v != self._silent.get(k, object()))
-        return f"{type(self).__name__.lower()}({','.join(shown)})"
+        values = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
+        shown = (f"{name}={value}" for name, value, default in values if value != default)
+        return f"{self.name}({','.join(shown)})"
 
-    # Values that go without saying.
-    _silent = {}
+    def check(self, **lowest: int) -> None:
+        """Raises ValueError unless each field named is a whole number and at least `lowest`."""
+        for field, low in lowest.items():
+            value = getattr(self, field)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise ValueError(
+                    f"{self.name} with {field}={value!r}: give a whole number of at least {low}"
+                )
 
 
 def ranked(nodes: Sequence[Node]) -> list[Node]:

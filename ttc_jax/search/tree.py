@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tree that a search grows over one question: what was sampled, what it scored, what became of it.
+"""The tree that a search grows over one question: what was sampled, its scores, what became of it.
 
 Nothing is ever taken out of a tree: branches that a strategy gave up stay in it as they were then.
 """

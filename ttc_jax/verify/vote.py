@@ -38,6 +38,33 @@ def weighted(classes: Sequence[int | None], scores: Sequence[float]) -> int | No
     return None if winner is None else members[winner][0]
 
 
+def hierarchical(
+    chains: Sequence[Sequence[int]], classes: Sequence[int | None], scores: Sequence[float]
+) -> int | None:
+    """The winner by `weighted` among the best samples of each chain.
+
+    A chain is a sequence of indices of samples. Its best is the sample with the highest score among
+    those of the answer that wins, by `weighted`, within the chain.
+
+    Raises:
+      ValueError: classes and scores do not fit each other, a score is not finite, or a chain names
+        a sample that is not there.
+    Source: Snell et al. 2024, section 6 (revisions, selection by a verifier).
+    """
+    _check(classes, scores)
+    winners = []
+    for chain in chains:
+        absent = [i for i in chain if not 0 <= i < len(classes)]
+        if absent:
+            raise ValueError(f"a chain names sample {absent[0]} of {len(classes)}, counted from 0")
+        first = weighted([classes[i] for i in chain], [scores[i] for i in chain])
+        if first is not None:
+            equal = [i for i in chain if classes[i] == classes[chain[first]]]
+            winners.append(max(equal, key=lambda i: scores[i]))
+    final = weighted([classes[i] for i in winners], [scores[i] for i in winners])
+    return None if final is None else winners[final]
+
+
 def _check(classes: Sequence[int | None], scores: Sequence[float]) -> None:
     if len(classes) != len(scores):
         raise ValueError(f"{len(classes)} classes but {len(scores)} scores")
