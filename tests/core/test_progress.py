@@ -5,14 +5,15 @@
 import io
 
 from rich.console import Console
+from rich.text import Text
 
 from ttc_jax.core.progress import ProgressDisplay
 
 
-def lines_of(updates, *, total=10, done=0, terminal=False) -> str:
-    """What is shown for (seconds, done, live rows, rows, new tokens) tuples."""
+def lines_of(updates, *, total=10, done=0, terminal=False, width=120) -> str:
+    """What is shown for (seconds, done, live rows, rows, new tokens, ...) tuples."""
     out, now = io.StringIO(), [0.0]
-    console = Console(file=out, force_terminal=terminal, width=120)
+    console = Console(file=out, force_terminal=terminal, width=width, legacy_windows=False)
     with ProgressDisplay(total, done, console=console, clock=lambda: now[0]) as display:
         for now[0], *state in updates:
             display.update(*state)
@@ -45,3 +46,22 @@ def test_nothing_done_yet_means_no_guess():
 def test_a_terminal_gets_one_live_line():
     shown = lines_of([(1, 1, 8, 8, 50), (2, 2, 8, 8, 100)], terminal=True)
     assert "2/10" in shown and "tok/s" in shown
+
+
+def test_a_search_shows_rounds_pages_and_lookahead():
+    (line,) = lines_of([(20, 2, 4, 8, 1000, 31, 400, 100, 250)]).splitlines()
+    assert line == (
+        "2/10 questions, 31 rounds, 4/8 rows, 25% pages, 50 tok/s (25% ahead), 0:01:20 left"
+    )
+    (line,) = lines_of([(20, 2, 4, 8, 1000, 0, 400, 0)]).splitlines()
+    assert line == "2/10 questions, 0 rounds, 4/8 rows, 0% pages, 50 tok/s, 0:01:20 left"
+
+
+def test_large_numbers_stay_on_one_line_of_100_columns():
+    state = (9_999, 512, 512, 4_000_000_000, 123_456, 10_000, 10_000, 4_000_000_000)
+    shown = lines_of([(99_999, *state)], total=12_000, terminal=True, width=100)
+    (line,) = [Text.from_ansi(line).plain for line in shown.splitlines() if "rounds" in line]
+    assert line.rstrip().endswith(
+        "9999/12000 questions, 123k rounds, 512/512 rows, 100% pages, 40k tok/s (100% ahead), "
+        "5:33:32 left"
+    )

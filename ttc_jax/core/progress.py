@@ -7,14 +7,18 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 PLAIN_EVERY_S = 15.0
 RATE_WINDOW_S = 30.0
+BAR = 24  # columns, where the rest of the line leaves as many
 
 
 class ProgressDisplay:
-    """Shows questions done, live rows, tokens per second and time left. Use as a context manager.
+    """Shows questions done, search rounds, live rows, pages, tokens per second and time left.
+
+    Use as a context manager. One line, which fits 100 columns.
 
     The rate is that of the last half minute, so that compilation fades from it; the time left
     assumes that questions go on finishing as they did since the start.
@@ -34,15 +38,16 @@ class ProgressDisplay:
         self._start = clock()
         self._last_line = float("-inf")
         self._window = collections.deque([(self._start, 0)])
+        self._drawn = BarColumn(BAR)
         self._bar = Progress(
-            TextColumn("questions"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+            self._drawn,
+            TextColumn("{task.fields[status]}", table_column=Column(no_wrap=True)),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=total, completed=done, status="compiling")
+        self._task = self._bar.add_task(
+            "", total=total, completed=done, status=f"{done}/{total} questions, compiling"
+        )
 
     def __enter__(self) -> "ProgressDisplay":
         self._bar.start()
@@ -51,19 +56,42 @@ class ProgressDisplay:
     def __exit__(self, *exc: object) -> None:
         self._bar.stop()
 
-    def update(self, done: int, live_rows: int, rows: int, new_tokens: int) -> None:
-        """Shows the state: questions done and tokens sampled since this display was made."""
+    def update(
+        self,
+        done: int,
+        live_rows: int,
+        rows: int,
+        new_tokens: int,
+        rounds: int | None = None,
+        pages: int | None = None,
+        pages_used: int = 0,
+        lookahead: int = 0,
+    ) -> None:
+        """Shows the state.
+
+        Questions done, tokens sampled and rounds (a step for one question each) count since this
+        display was made; `lookahead` of the tokens were in rollouts. Of `pages` there are,
+        `pages_used` are held now. Rounds and pages are left out where they are None.
+        """
         now = self._clock()
         self._window.append((now, new_tokens))
         while self._window[1][0] < now - RATE_WINDOW_S:
             self._window.popleft()
-        status = f"{live_rows}/{rows} rows, {self._rate():,.0f} tok/s, {self._left(done, now)} left"
+        parts = [f"{live_rows}/{rows} rows"]
+        if rounds is not None:
+            parts.insert(0, f"{_short(rounds)} rounds")
+        if pages:
+            parts.append(f"{pages_used / pages:.0%} pages")
+        ahead = f" ({lookahead / new_tokens:.0%} ahead)" if lookahead else ""
+        parts += [f"{_short(self._rate())} tok/s{ahead}", f"{self._left(done, now)} left"]
         done += self._before
+        line = ", ".join([f"{done}/{self._total} questions", *parts])
         if self._console.is_terminal:
-            self._bar.update(self._task, completed=done, status=status)
+            self._drawn.bar_width = min(BAR, max(1, self._console.width - len(line) - 1))
+            self._bar.update(self._task, completed=done, status=line)
         elif now - self._last_line >= PLAIN_EVERY_S or done == self._total:
             self._last_line = now
-            self._console.print(f"{done}/{self._total} questions, {status}", highlight=False)
+            self._console.print(line, highlight=False)
 
     def _rate(self) -> float:
         (start, before), (end, after) = self._window[0], self._window[-1]
@@ -76,3 +104,11 @@ class ProgressDisplay:
         minutes, seconds = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def _short(number: float) -> str:
+    """At most six characters, such as 9,999 or 10k or 9,999k or 10M."""
+    for unit, size in (("", 1), ("k", 1e3)):
+        if number / size < 9999.5:
+            return f"{number / size:,.0f}{unit}"
+    return f"{number / 1e6:,.0f}M"
