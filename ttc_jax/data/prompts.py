@@ -3,6 +3,7 @@
 """How a question becomes a prompt, and a solution a list of steps."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -14,6 +15,12 @@ SOLUTION = "{solution}"
 INSTRUCTION = (
     "{question}\n\n"
     'Reason step by step, and finish with a sentence that begins with "The answer is".'
+)
+
+# Asks a chat model for another attempt, in a turn of the user's after each one.
+AGAIN = (
+    "That attempt may be wrong. Check it, correct what is wrong, and solve the problem again: "
+    'reason step by step, and finish with a sentence that begins with "The answer is".'
 )
 
 # What introduces a final answer in prose: "answer is", "Answer:", "**Answer**: " and the like.
@@ -46,12 +53,20 @@ class Chat:
     def __post_init__(self):
         _need(self.instruction, QUESTION, "instruction")
 
-    def render(self, question: Question, tokenizer: ChatTokenizer) -> str:
-        """The prompt up to where the model's turn begins; ValueError without a chat template."""
+    def render(
+        self,
+        question: Question,
+        tokenizer: ChatTokenizer,
+        more: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """The prompt up to where the model's turn begins; ValueError without a chat template.
+
+        `more` turns, (role, content) each, come after the question.
+        """
         turns = [("system", self.system)] if self.system else []
         for asked, solution in self.examples:
             turns += [("user", self.instruction.replace(QUESTION, asked)), ("assistant", solution)]
-        turns.append(("user", self.instruction.replace(QUESTION, question.text)))
+        turns += [("user", self.instruction.replace(QUESTION, question.text)), *more]
         messages = [{"role": role, "content": content} for role, content in turns]
         return tokenizer.chat(messages, add_generation_prompt=True)
 
@@ -82,6 +97,38 @@ class FewShot:
         shots = [head.replace(QUESTION, q) + solution + tail for q, solution in self.examples]
         last = head.replace(QUESTION, question.text).rstrip(" ")
         return self.separator.join([*shots, last])
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A question with earlier attempts at it in view, oldest first.
+
+    `prompt` puts the question. In chat each attempt is a turn of the model's, answered by `again`;
+    otherwise attempts follow the question under headings, "Attempt 1:" and so on, the last of them
+    left open. Either way a further attempt only adds to the end, so prompts of a chain begin alike
+    until its window slides and drops the oldest attempt.
+    """
+
+    prompt: Chat | FewShot
+    again: str = AGAIN
+
+    def render(
+        self, question: Question, attempts: Sequence[str], tokenizer: ChatTokenizer | None = None
+    ) -> str:
+        """The prompt for the next attempt; without earlier ones exactly that of `prompt`.
+
+        Raises:
+          ValueError: a chat prompt, and the tokenizer has no chat template.
+        """
+        texts = [attempt.strip() for attempt in attempts]
+        if isinstance(self.prompt, Chat):
+            more = [turn for text in texts for turn in (("assistant", text), ("user", self.again))]
+            return self.prompt.render(question, tokenizer, more)
+        prompt = self.prompt.render(question, tokenizer)
+        if not texts:
+            return prompt
+        parts = [f"Attempt {i}: {text}".rstrip(" ") for i, text in enumerate([*texts, ""], 1)]
+        return "\n\n".join([prompt, *parts])
 
 
 def _need(template: str, placeholder: str, name: str) -> None:
