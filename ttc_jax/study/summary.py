@@ -1,44 +1,91 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a best-of-N run, from its stored samples: pass@k and majority, by level."""
+"""The figures of a run, from its stored samples: pass@k and what each rule selects, by level."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ttc_jax.core.samples import Sample
+from ttc_jax.core.samples import Sample, candidates
 from ttc_jax.data.sources import Question
 from ttc_jax.study.stats import Interval, bootstrap, pass_at_k
+from ttc_jax.verify import vote
 from ttc_jax.verify.grade import Verdict
-from ttc_jax.verify.vote import majority
 
 Classes = Callable[[list[str | None]], list[int | None]]
+RULES = ("majority", "best", "weighted", "hierarchical", "coverage")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the samples of one question fared.
+    """How the candidates of one question fared.
 
-    `graded` leaves out samples whose grading timed out. `majority` says whether the most frequent
-    answer is right: False where no sample has an answer, None where its grading timed out.
+    `graded` leaves out candidates whose grading timed out. `selected` says whether the answer is
+    right that each rule selects (see `selected`).
     """
 
     level: int | None
     graded: int
     correct: int
-    majority: bool | None
+    selected: Mapping[str, bool | None]
 
 
-def outcome(question: Question, samples: Sequence[Sample], classes: Classes) -> Outcome:
-    """The outcome of one question; `classes` numbers equal answers alike (None: no answer)."""
-    verdicts = [Verdict(sample.verdict) for sample in samples]
-    winner = majority(classes([sample.answer for sample in samples]))
-    if winner is None:
-        voted = False
-    else:
-        voted = None if verdicts[winner] is Verdict.TIMEOUT else verdicts[winner] is Verdict.CORRECT
+def outcome(
+    question: Question, samples: Sequence[Sample], classes: Classes, chain: int = 0
+) -> Outcome:
+    """The outcome of one question from its stored rows, of which only the candidates count.
+
+    `classes` numbers equal answers alike (None: no answer); for `chain` see `winners`.
+    """
+    rows = candidates(samples)
+    verdicts = [Verdict(row.verdict) for row in rows]
     graded = len(verdicts) - verdicts.count(Verdict.TIMEOUT)
-    return Outcome(question.level, graded, verdicts.count(Verdict.CORRECT), voted)
+    found = selected(rows, classes, chain)
+    return Outcome(question.level, graded, verdicts.count(Verdict.CORRECT), found)
+
+
+def winners(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[str, int | None]:
+    """The index of the candidate that each rule selects, None where no candidate has an answer.
+
+    Without a verifier there is only "majority"; with one also "best", "weighted" and, if the
+    candidates are chains of `chain` attempts one after the other, "hierarchical".
+
+    Raises:
+      ValueError: an answered candidate has no value though others have, or the candidates are not
+        whole chains.
+    """
+    numbers = classes([row.answer for row in rows])
+    found = {"majority": vote.majority(numbers)}
+    if all(row.value is None for row in rows):
+        return found
+    for row, number in zip(rows, numbers, strict=True):
+        if row.value is None and number is not None:
+            raise ValueError(f"candidate {row.branch} of {row.question!r} has no value")
+    values = [0.0 if row.value is None else row.value for row in rows]
+    found |= {"best": vote.best(numbers, values), "weighted": vote.weighted(numbers, values)}
+    if chain:
+        if len(rows) % chain:
+            raise ValueError(f"{len(rows)} candidates are not whole chains of {chain} attempts")
+        chains = [range(at, at + chain) for at in range(0, len(rows), chain)]
+        found["hierarchical"] = vote.hierarchical(chains, numbers, values)
+    return found
+
+
+def selected(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[str, bool | None]:
+    """Whether the answer is right that each rule of `winners` selects from these candidates.
+
+    False where none has an answer, None where the grading of the selected one timed out. With a
+    verifier there is also "coverage": whether any graded candidate is right, None without any.
+    """
+    verdicts = [Verdict(row.verdict) for row in rows]
+    found: dict[str, bool | None] = {}
+    for rule, winner in winners(rows, classes, chain).items():
+        late = winner is not None and verdicts[winner] is Verdict.TIMEOUT
+        found[rule] = None if late else winner is not None and verdicts[winner] is Verdict.CORRECT
+    if "best" in found:
+        graded = [verdict for verdict in verdicts if verdict is not Verdict.TIMEOUT]
+        found["coverage"] = Verdict.CORRECT in graded if graded else None
+    return found
 
 
 def figures(
@@ -50,16 +97,19 @@ def figures(
     confidence: float,
     seed: int,
 ) -> dict[str, Interval]:
-    """pass@k for each k, and majority@n: means over questions with bootstrap intervals.
+    """pass@k for each k, and a figure like majority@n for each rule that selects an answer.
 
-    A grading that timed out counts neither way: pass@k is taken over the graded samples of a
-    question (k lowered to their number if need be), and a question without any is left out.
+    Means over questions with bootstrap intervals. A grading that timed out counts neither way:
+    pass@k is taken over the graded candidates of a question (k lowered to their number if need
+    be), and a question without any is left out. n is the budget, in generations.
     """
     values = {}
     for k in ks:
         graded = [o for o in outcomes if o.graded]
         values[f"pass@{k}"] = [pass_at_k(o.graded, o.correct, min(k, o.graded)) for o in graded]
-    values[f"majority@{n}"] = [float(o.majority) for o in outcomes if o.majority is not None]
+    for rule in RULES:
+        found = [o.selected.get(rule) for o in outcomes]
+        values[f"{rule}@{n}"] = [float(right) for right in found if right is not None]
     return {
         name: bootstrap(v, n_resamples=resamples, level=confidence, seed=seed)
         for name, v in values.items()
@@ -76,17 +126,27 @@ def by_level(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def counts(samples: Sequence[Sample]) -> dict[str, Mapping[str, float] | int]:
-    """Samples by verdict and by finish, tokens, and FLOPs by phase."""
+    """Candidates ("samples") by verdict and by finish; tokens, usage and FLOPs of whole trees.
+
+    Pruned branches count in the latter: they were paid for. `usage` adds up tokens by phase;
+    "pages" and "verifier_pages" in it are the most that one question held.
+    """
+    rows = candidates(samples)
     flops: Counter = Counter()
+    usage: Counter = Counter()
     for sample in samples:
         flops.update(sample.flops)
-    verdicts = Counter(sample.verdict for sample in samples)
-    finishes = Counter(sample.finish for sample in samples)
+        for phase, number in sample.usage.items():
+            held = phase in ("pages", "verifier_pages")
+            usage[phase] = max(usage[phase], number) if held else usage[phase] + number
+    verdicts = Counter(row.verdict for row in rows)
+    finishes = Counter(row.finish for row in rows)
     return {
-        "questions": len({sample.question for sample in samples}),
-        "samples": len(samples),
-        "tokens": sum(len(sample.tokens) for sample in samples),
+        "questions": len({row.question for row in rows}),
+        "samples": len(rows),
+        "tokens": sum(len(sample.tokens) for sample in samples if sample.role != "prompt"),
         "verdicts": {verdict.value: verdicts[verdict.value] for verdict in Verdict},
         "finishes": dict(sorted(finishes.items())),
         "flops": dict(sorted(flops.items())),
+        "usage": dict(sorted(usage.items())),
     }
