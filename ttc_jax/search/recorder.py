@@ -76,19 +76,17 @@ class Recorder:
     def _rows(self, tree: Tree, grades: Sequence[Graded]) -> list[Sample]:
         """One row per node; `grades` are those of the candidates, in their order."""
         place = {id(node): i for i, node in enumerate(tree.candidates)}
-        parents = {id(node.parent) for node in tree.nodes}
         rows = []
         for node in tree.nodes:
-            fields = {"role": "expanded" if id(node) in parents else "pruned", "verdict": ""}
+            fields = {"role": tree.role(node), "verdict": ""}
             usage = node.usage
-            if node.number < 0:
-                fields |= {"role": "prompt", "answer": self._answers[tree.question]}
+            if fields["role"] == "prompt":
+                fields |= {"answer": self._answers[tree.question]}
                 usage = usage + tree.usage if node.number == -1 else usage
-            elif id(node) in place:
+            elif fields["role"] == "candidate":
                 at = place[id(node)]
-                grade = grades[at]
-                fields |= {"role": "candidate", "place": at}
-                fields |= {"answer": grade.answer, "verdict": grade.verdict.value}
+                fields |= {"place": at, "answer": grades[at].answer}
+                fields |= {"verdict": grades[at].verdict.value}
             rows.append(_row(tree.question, node, usage, self._cost(tree, node), fields))
         return rows
 
