@@ -7,6 +7,7 @@ Nothing is ever taken out of a tree: branches that a strategy gave up stay in it
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -89,5 +90,9 @@ class Tree:
             return "prompt"
         if any(node is candidate for candidate in self.candidates):
             return "candidate"
-        parents = {id(other.parent) for other in self.nodes}
-        return "expanded" if id(node) in parents else "pruned"
+        return "expanded" if node.number in self._continued else "pruned"
+
+    @cached_property
+    def _continued(self) -> set[int]:
+        """Numbers of the nodes after which something was sampled."""
+        return {node.parent.number for node in self.nodes if node.parent is not None}
