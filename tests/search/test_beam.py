@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 from search.recorded import GREEDY, RandomTree, Sample, drive
 
-from ttc_jax.search.beam import Beam
+from ttc_jax.search.beam import Beam, first_of_each
 from ttc_jax.search.dvts import DVTS
 from ttc_jax.search.names import parse
 from ttc_jax.search.tree import Node
@@ -103,6 +103,12 @@ def test_distinct_keeps_one_of_equal_texts_and_spends_the_rest_on_new_samples():
     samples |= {(4,): Sample("c", "step", 0.4)}
     wide = Beam(N=6, M=1, rounds=2, distinct=True)
     assert drive(wide, samples).asked[1] == [(4,)] * 3 + [(2,)] * 2
+
+
+def test_of_equal_texts_the_first_sampled_is_the_one_in_whatever_order_they_come():
+    texts = [(7, "a\n"), (3, "a "), (5, "b"), (4, " b"), (9, "b\n\n")]
+    nodes = [Node(number, text=text) for number, text in texts]
+    assert [node.number for node in first_of_each(nodes)] == [3, 4, 5]
 
 
 def test_subtrees_do_not_compete():
