@@ -1,12 +1,14 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: `ttc run --config=FILE[:VARIANTS] --workdir=DIR [--config.a.b=VALUE ...]`."""
+"""The command line: `ttc run` does an experiment, `ttc show` prints what is stored of one."""
 
+import argparse
 import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from absl import flags
 from ml_collections import config_flags
@@ -21,6 +23,12 @@ usage: ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ..
   --workdir    where samples and results go; the same command continues what is there
   --traceback  shows where an error came from
 
+       ttc show WORKDIR [--question=ID] [--depth=N] [--no-pruned]
+
+  --question   prints the search tree of this question; without it all questions are listed
+  --depth      leaves out what is more than N steps below the prompt
+  --no-pruned  leaves out branches that lead to no candidate
+
 ttc --version prints the version."""
 
 
@@ -34,19 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "--version":
         print(f"ttc_jax {__version__}")
         return 0
-    if command != "run":
+    if command not in ("run", "show"):
         print(f"error: unknown command {command!r}\n\n{USAGE}", file=sys.stderr)
         return 2
-    return _run(argv)
-
-
-def _run(argv: list[str]) -> int:
     try:
-        values = _parse(argv)
-        from ttc_jax.run import run  # after parsing: importing jax takes seconds
-
-        overrides = config_flags.get_override_values(values["config"])
-        run(values.config, values.workdir, overrides=overrides, command=argv)
+        _run(argv) if command == "run" else _show(argv)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues", file=sys.stderr)
         return 130
@@ -58,6 +58,39 @@ def _run(argv: list[str]) -> int:
             print("(--traceback shows where it came from)", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(argv: list[str]) -> None:
+    values = _parse(argv)
+    from ttc_jax.run import run  # after parsing: importing jax takes seconds
+
+    overrides = config_flags.get_override_values(values["config"])
+    run(values.config, values.workdir, overrides=overrides, command=argv)
+
+
+class _ShowParser(argparse.ArgumentParser):
+    """A parser that raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}\n\n{USAGE}")
+
+
+def _show(argv: list[str]) -> None:
+    """Prints at most as wide as the terminal, in colour only on one."""
+    parser = _ShowParser(allow_abbrev=False)
+    parser.add_argument("workdir", type=Path)
+    parser.add_argument("--question")
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--pruned", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--traceback", action="store_true")
+    args = parser.parse_args(argv[2:])
+    from rich.console import Console
+
+    from ttc_jax.study.show import show
+
+    found = show(args.workdir, args.question, depth=args.depth, pruned=args.pruned)
+    sys.stdout.reconfigure(errors="backslashreplace")  # samples may hold any character
+    Console(highlight=False).print(*found, sep="\n")
 
 
 def _short(error: Exception) -> str:
