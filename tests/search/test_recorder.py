@@ -12,6 +12,7 @@ import pytest
 from ttc_jax.core import records
 from ttc_jax.core.records import WorkdirError
 from ttc_jax.core.samples import SampleStore
+from ttc_jax.data.sources import Question
 from ttc_jax.search import recorder as module
 from ttc_jax.search.recorder import Recorder, stored_tree
 from ttc_jax.search.tree import Node, Tree
@@ -28,14 +29,14 @@ def node(number: int, parent: Node | None, text: str = "", **fields) -> Node:
 
 def plain(question: str, *texts: str) -> Tree:
     """Best-of-N: whole solutions over one prompt."""
-    root = node(-1, None, "1 + ")
+    root = Node(-1)
     leaves = [node(i, root, text, finish="stop") for i, text in enumerate(texts)]
     return Tree(question, [root, *leaves], leaves)
 
 
 def searched() -> Tree:
     """Two beams, of which the second is the better one, and one that was given up."""
-    root = node(-1, None, "How much?", usage=Counter(prefill=9))
+    root = Node(-1, usage=Counter(prefill=9))
     a = node(0, root, "3 + 4\n\n", scores=(0.5,), value=0.5, usage=Counter(decode=7, verify=8))
     b = node(1, root, "4 * 4\n\n", scores=(0.25,), value=0.125, ahead="16.", ahead_scores=(0.125,))
     c = node(2, a, "= 8\n\nThe answer is 8.", round=1, scores=(0.5, 0.25), value=0.25,
@@ -51,10 +52,10 @@ def store(tmp_path) -> SampleStore:
 
 @pytest.fixture
 def recorder(store):
-    answers = {f"q{i}": "7" for i in range(20)}
+    questions = [Question(f"q{i}", "How much?", "7") for i in range(20)]
     cost = lambda tree, node: {"decode": float(len(node.tokens))}  # noqa: E731
     with Grader(workers=1) as grader:
-        yield Recorder(store, grader, answers, cost)
+        yield Recorder(store, grader, questions, cost)
 
 
 def test_candidates_are_graded_and_stored(store, recorder):
@@ -68,7 +69,7 @@ def test_candidates_are_graded_and_stored(store, recorder):
     assert samples[2].logprob == -1.0
     assert samples[2].flops == {"decode": 2.0}
     assert (prompt.branch, prompt.parent, prompt.role, prompt.verdict) == (-1, None, "prompt", "")
-    assert prompt.answer == "7"
+    assert (prompt.text, prompt.answer) == ("How much?", "7")
 
 
 def test_every_node_of_a_search_is_stored(store, recorder):
@@ -95,7 +96,8 @@ def test_trees_come_back(store, recorder):
     assert after.question == "q1" and after.usage == before.usage + before.nodes[0].usage
     assert [n.number for n in after.nodes] == [n.number for n in before.nodes]
     assert [n.number for n in after.candidates] == [3, 2]
-    for new, old in zip(after.nodes, before.nodes, strict=True):
+    assert after.nodes[0].text == "How much?"
+    for new, old in zip(after.nodes[1:], before.nodes[1:], strict=True):
         assert after.role(new) == before.role(old)
         assert new.solution == old.solution and new.all_scores == old.all_scores
         assert new.tokens.tolist() == old.tokens.tolist() and new.tokens.dtype == np.int32
@@ -106,12 +108,13 @@ def test_trees_come_back(store, recorder):
 
 
 def test_prompts_of_revisions_come_back_too(store, recorder):
-    root, again = node(-1, None, "Q"), node(-2, None, "Q and 8. Again?", round=1)
+    root, again = Node(-1), node(-2, None, "Q and 8. Again?", round=1)
     first, second = node(0, root, "8", finish="stop"), node(1, again, "7", round=2, finish="stop")
     with recorder:
         recorder.add(Tree("q1", [root, again, first, second], [first, second]))
     tree = stored_tree(store.read())
     assert [n.number for n in tree.nodes] == [-1, -2, 0, 1]
+    assert tree.nodes[1].text == "Q and 8. Again?"
     assert tree.nodes[3].parent is tree.nodes[1] and tree.nodes[3].solution == "7"
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ttc_jax.__main__ import main
 from ttc_jax.core.samples import SampleStore
+from ttc_jax.data.sources import Question
 from ttc_jax.search.recorder import Recorder
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.study.show import show
@@ -38,7 +39,7 @@ def node(number: int, parent: Node | None, text: str, round: int = 0, **fields) 
 
 def beams() -> Tree:
     """Node 0 has a kept and a pruned child; its grandchildren branch; 1 is pruned at once."""
-    root = node(-1, None, "How many\npears?")
+    root = Node(-1)
     a = node(0, root, "3 * 4 = 12.\n", scores=(0.5,), usage=Counter(decode=9, verify=10))
     b = node(1, root, "3 + 4 = 7.\n", scores=(0.25,), usage=Counter(decode=9, verify=10))
     c = node(2, a, "12 + 6 = 18.\n", 1, scores=(0.75,))
@@ -54,9 +55,7 @@ def beams() -> Tree:
 def chains() -> Tree:
     """Two chains of three attempts; the first is right once, the second twice."""
     answers = (("1", "18", "1"), ("18", "2", "18"))
-    prompts = [node(-1, None, "Q")] + [
-        node(-2 - i, None, f"Q{i}", i // 2 * 2 + 1) for i in range(4)
-    ]
+    prompts = [Node(-1)] + [node(-2 - i, None, f"Q{i}", i // 2 * 2 + 1) for i in range(4)]
     attempts = {}
     for number in range(6):
         chain, turn = number % 2, number // 2
@@ -69,7 +68,7 @@ def chains() -> Tree:
 
 
 def plain(name: str, *texts: str) -> Tree:
-    root = node(-1, None, "")
+    root = Node(-1)
     leaves = [node(i, root, text, finish="stop") for i, text in enumerate(texts)]
     return Tree(name, [root, *leaves], leaves)
 
@@ -79,9 +78,11 @@ def workdir(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("run")
     hostile = plain("[bold]x", "\x1b[31mred[/bold]\x07\nThe answer is 1.", "The answer is 18.")
     trees = [beams(), plain("q/2", "hm", "ha"), chains(), hostile]
-    answers = dict.fromkeys((tree.question for tree in trees), "18")
+    questions = [Question(tree.question, "How many\npears?", "18") for tree in trees]
     with Grader(workers=1) as grader:
-        with Recorder(SampleStore(path / "samples"), grader, answers, lambda t, n: {}) as recorder:
+        with Recorder(
+            SampleStore(path / "samples"), grader, questions, lambda t, n: {}
+        ) as recorder:
             for tree in trees:
                 recorder.add(tree)
     return path
@@ -158,7 +159,7 @@ def test_colours_tell_the_fate_of_a_node(workdir):
 
 def test_chains_of_revisions_are_selected_within_and_across(workdir):
     lines = shown(workdir, "q/3").splitlines()
-    at = lines.index("└── prompt -5  1 tok  Q3")
+    at = lines.index("└── prompt -5  Q3")
     assert lines[at + 1] == "    5  0.500  4 tok  ✓ 18  The answer is 18."
     assert lines[3] == "├── 0  0.500  4 tok  ✗ 1  The answer is 1."
     selected = {line.split()[0]: line.split()[1:] for line in lines[at + 2 :]}
@@ -168,7 +169,7 @@ def test_chains_of_revisions_are_selected_within_and_across(workdir):
 
 def test_candidates_without_answers_or_scores(workdir):
     lines = shown(workdir, "q/2").splitlines()
-    assert lines[2:] == [
+    assert lines[3:] == [
         "├── 0  1 tok  no answer  hm",
         "└── 1  1 tok  no answer  ha",
         "majority      no candidate has an answer",

@@ -47,13 +47,13 @@ class Sample:
       question: id of the question.
       branch: number of the node; prompts are -1 (the plain one), -2, ..., what is sampled 0, 1, ...
       parent: number of the node that this one continues; None for prompts.
-      text: the node's own text, in full.
+      text: the node's own text, in full; of the plain prompt, the question.
       steps, offsets: its non-empty steps; `offsets[i]` is where `steps[i]` begins in `text`, in
         characters.
       tokens: its own token ids.
       scores: the verifier's score of each step (of all of them together, from an outcome verifier),
         between 0 and 1; empty where none ran.
-      answer: the final answer of a candidate, None without one; of a prompt, the gold answer.
+      answer: the final answer of a candidate, None without one; of the plain prompt, the gold one.
       verdict: what grading found, "" for nodes that are no candidates.
       logprob: sum over `tokens`, in nats.
       finish: "step" (it could go on), "stop" or "length".

@@ -4,12 +4,13 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from ttc_jax.core.samples import Sample, SampleStore, candidates
+from ttc_jax.data.sources import Question
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.grade import Graded, Grader
 
@@ -27,10 +28,12 @@ class Recorder:
     as a context manager: what is finished is stored on leaving it, after an interrupt too.
     """
 
-    def __init__(self, store: SampleStore, grader: Grader, answers: Mapping[str, str], cost: Cost):
-        """`answers` maps question ids to gold answers; `cost` gives FLOPs of a node by phase."""
-        self._store, self._grader = store, grader
-        self._answers, self._cost = answers, cost
+    def __init__(
+        self, store: SampleStore, grader: Grader, questions: Iterable[Question], cost: Cost
+    ):
+        """`questions` are those whose trees may come; `cost` gives FLOPs of a node by phase."""
+        self._store, self._grader, self._cost = store, grader, cost
+        self._questions = {question.id: question for question in questions}
         self._waiting: list[Tree] = []
         self._since = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
@@ -66,7 +69,11 @@ class Recorder:
         self._waiting, self._since = [], time.monotonic()
 
     def _record(self, trees: list[Tree]) -> None:
-        items = [(self._answers[t.question], node.solution) for t in trees for node in t.candidates]
+        items = [
+            (self._questions[tree.question].answer, node.solution)
+            for tree in trees
+            for node in tree.candidates
+        ]
         graded = iter(self._grader.grade(items))
         for tree in trees:
             grades = [next(graded) for _ in tree.candidates]
@@ -78,11 +85,12 @@ class Recorder:
         place = {id(node): i for i, node in enumerate(tree.candidates)}
         rows = []
         for node in tree.nodes:
-            fields = {"role": tree.role(node), "verdict": ""}
+            fields = {"role": tree.role(node), "verdict": "", "text": node.text}
             usage = node.usage
-            if fields["role"] == "prompt":
-                fields |= {"answer": self._answers[tree.question]}
-                usage = usage + tree.usage if node.number == -1 else usage
+            if node.number == -1:
+                question = self._questions[tree.question]
+                fields |= {"text": question.text, "answer": question.answer}
+                usage = usage + tree.usage
             elif fields["role"] == "candidate":
                 at = place[id(node)]
                 fields |= {"place": at, "answer": grades[at].answer}
@@ -98,7 +106,6 @@ def _row(
         question=question,
         branch=node.number,
         parent=None if node.parent is None else node.parent.number,
-        text=node.text,
         steps=node.steps,
         offsets=_offsets(node),
         tokens=node.tokens.tolist(),
@@ -132,7 +139,8 @@ def stored_tree(samples: Sequence[Sample]) -> Tree:
 
     Its nodes have everything that is stored: the text of the solution that ends at a row is
     `node.solution`, the scores along it `node.all_scores`. What is not stored stays empty: the
-    logprobs of single tokens and what stopped a sample. `usage` of the plain prompt is the tree's.
+    logprobs of single tokens and what stopped a sample. The plain prompt has the question's text,
+    and its `usage` has become the tree's.
 
     Raises:
       ValueError: no rows, rows of several questions, or a row whose parent is missing.

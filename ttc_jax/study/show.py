@@ -27,7 +27,6 @@ MARKS = {
     Verdict.TIMEOUT: ("grading timed out", "bold yellow"),
 }
 ENDS = {"step": "unfinished  ", "length": "out of tokens  "}
-PROMPT = 300  # characters, from its end, where the question stands
 SCORES = 4  # of a node with more, the first and the last few are shown
 
 
@@ -120,8 +119,7 @@ class _View:
             counts += f", not shown: {self._hidden}"
         lines = [_line((_shown(self.tree.question), "bold"), gold), _line((counts, "dim"))]
         if root.text:
-            cut = "…" if len(root.text) > PROMPT else ""
-            lines.append(Text(cut + _shown(root.text[-PROMPT:]), STYLES["prompt"]))
+            lines.append(Text(_shown(root.text), STYLES["prompt"]))
         return Group(*lines)
 
     def _add(self, branches: Branches, node: Node, level: int) -> None:
@@ -158,8 +156,10 @@ class _View:
         """A node, and what it was looked ahead at."""
         row = self._rows[node.number]
         style = STYLES[row.role]
-        parts = [("prompt " if node.number < 0 else "") + str(node.number), _value(node)]
-        parts.append(f"{len(node.tokens)} tok")
+        if node.number < 0:
+            parts = [f"prompt {node.number}"]
+        else:
+            parts = [str(node.number), _value(node), f"{len(node.tokens)} tok"]
         line = [indent, *((f"{part}  ", style) for part in parts if part)]
         if row.role == "pruned":
             line.append(("pruned  ", style))
