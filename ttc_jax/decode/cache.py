@@ -73,6 +73,12 @@ def create(
     return jax.jit(build, out_shardings=shardings)()
 
 
+def bytes_per_token(shape: ModelShape, dtype, mesh: Mesh) -> int:
+    """Bytes of keys and values that one token takes on each device of `mesh`."""
+    shards = mesh.shape["model"] if pool_spec(shape, mesh)[2] else 1
+    return shape.kv_bytes_per_token(dtype) // shards
+
+
 def per_replica(fn: Callable, mesh: Mesh) -> Callable:
     """fn(params, *trees) over one replica's arrays, as a function of arrays with the leading R.
 

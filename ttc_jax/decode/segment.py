@@ -12,6 +12,7 @@ and read, once per group.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,8 @@ class Rows:
     state i32[X] of the stop automaton; limit i32[X] tokens that the row may sample in this segment,
     0 for a row that waits; key one typed PRNG key per row. floor i32[]: the segment ends early once
     no more than this many rows are still sampling, so that the caller can refill the others (0:
-    wait for all).
+    wait for all). greedy bool[X] marks rows that take the likeliest token instead of drawing one;
+    None where there is no such row, which saves looking for it.
     """
 
     row: jax.Array
@@ -68,6 +70,7 @@ class Rows:
     limit: jax.Array
     key: jax.Array
     floor: jax.Array
+    greedy: jax.Array | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -84,6 +87,14 @@ class Sampled:
     state: jax.Array
 
 
+class Reader(Protocol):
+    """What `extend` reads off hidden states; hashable, as programs are compiled for it."""
+
+    def read(self, model: Transformer, hidden: jax.Array) -> jax.Array:
+        """Numbers [..., *] of hidden states [..., D]."""
+        ...
+
+
 def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):
     """`tree` of arrays laid out like the pools: kv heads (at heads_axis) over 'model'."""
     parts = [None] * 4
@@ -92,20 +103,31 @@ def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, spec), tree)
 
 
-@partial(jax.jit, static_argnames=("mesh", "context_pages"), donate_argnames=("cache",))
-def extend(model: Transformer, cache: Cache, rows, tokens, n, *, mesh: Mesh, context_pages: int):
-    """Append tokens to rows; returns their hidden states and the cache.
+@partial(jax.jit, static_argnames=("mesh", "context_pages", "reader"), donate_argnames=("cache",))
+def extend(
+    model: Transformer,
+    cache: Cache,
+    rows,
+    tokens,
+    n,
+    *,
+    mesh: Mesh,
+    context_pages: int,
+    reader: Reader | None = None,
+):
+    """Append tokens to rows; returns what is read at each of them, and the cache.
 
     rows i32[R, X] distinct row numbers of each replica (B: no row); tokens i32[R, X, T]; n i32[R,
-    X] how many of them count. Keys already in a row must fit context_pages pages. Returns hidden
-    [R, X, T, D] (junk at and beyond n) and the cache with lens grown by n. A pool that ran out
-    shows in pages.short.
+    X] how many of them count. Keys already in a row must fit context_pages pages. Returns what
+    `reader` reads off the hidden states [R, X, T, D] (they themselves without one; junk at and
+    beyond n), and the cache with lens grown by n. A pool that ran out shows in
+    pages.short.
     """
-    fn = partial(_extend, mesh=mesh, context_pages=context_pages)
+    fn = partial(_extend, mesh=mesh, context_pages=context_pages, reader=reader)
     return per_replica(fn, mesh)(model, cache, rows, tokens, n)
 
 
-def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
+def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader):
     shape = model.shape
     group = shape.heads // shape.kv_heads
     length = tokens.shape[1]
@@ -148,6 +170,8 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages):
 
     out = hidden(model, tokens, positions, attention)
     lens = pages.lens.at[rows].add(n, mode="drop")
+    if reader is not None:
+        out = reader.read(model, out)
     return out, Cache(tuple(pools_k), tuple(pools_v), replace(pages, lens=lens))
 
 
@@ -214,7 +238,12 @@ def _decode_segment(
         with jax.named_scope("sample"):
             # The drawn token will stand at position old + i + 1, one after its input.
             draw = uniforms(rows.key, old + i + 1)
-            token, logprob = sampler.draw(logits(model, x[:, 0]), draw)
+            ahead = logits(model, x[:, 0])
+            token, logprob = sampler.draw(ahead, draw)
+            if rows.greedy is not None:
+                drawn, likeliest = (token, logprob), Sampler(0.0).draw(ahead, draw)
+                choose = partial(jnp.where, rows.greedy)
+                token, logprob = map(choose, likeliest, drawn)
         live = running(i, count, state)
         tokens = jax.lax.dynamic_update_slice_in_dim(tokens, token[:, None], i, 1)
         logprobs = jax.lax.dynamic_update_slice_in_dim(logprobs, logprob[:, None], i, 1)

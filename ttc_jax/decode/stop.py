@@ -20,16 +20,29 @@ class StopAutomaton:
 
     State 0 is the start. State first_stop + i means that stops[i] has just been met: an
     end-of-sequence token (stops[i] is its id) or a stop string. A stop state is never left, until
-    the caller sets the row back to 0 to go on after a step boundary.
+    the caller sets the row to another one to go on after a step boundary (see `resume`).
+    byte_next i16[first_stop, 256] are the transitions over single bytes.
     """
 
     next_state: np.ndarray
     first_stop: int
     stops: tuple[int | str, ...]
+    byte_next: np.ndarray
 
     def met(self, state: int) -> int | str | None:
         """The stop that `state` stands for, None while running."""
         return self.stops[state - self.first_stop] if state >= self.first_stop else None
+
+    def resume(self, text: bytes) -> int:
+        """The running state after `text`, whatever stops it met.
+
+        With it a row goes on after a stop string that only ended a step: a longer string that
+        begins with what ended the step (a blank line after a newline) is still recognised.
+        """
+        state = 0
+        for byte in text:
+            state = int(self.byte_next[state, byte])
+        return state
 
 
 def build(
@@ -59,7 +72,7 @@ def build(
         table[:first_stop, token] = first_stop + i
     absorbing = np.arange(first_stop, first_stop + len(stops), dtype=np.int16)
     table = np.concatenate([table, np.repeat(absorbing[:, None], vocab, axis=1)])
-    return StopAutomaton(table, first_stop, stops)
+    return StopAutomaton(table, first_stop, stops, byte_next)
 
 
 def _aho_corasick(patterns: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

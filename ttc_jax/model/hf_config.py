@@ -58,6 +58,10 @@ KNOWN = (*_DEFAULTS, "gemma3")
 _ACTIVATIONS = {"silu": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 _LANGUAGE_TASKS = ("ForCausalLM", "ForConditionalGeneration", "Model")
 _VALUE_TASKS = ("ForTokenClassification", "ForSequenceClassification")
+# Reward models that come with their own code. Qwen's process reward model has two classes and a
+# hidden layer as wide as the model; the names below it stand for heads of several kinds.
+_PROCESS_TASK = "ForProcessRewardModel"
+_OPEN_TASKS = ("ForRewardModel", "ForPrmModel")
 _ARCHITECTURES = {
     "llama": "Llama",
     "mistral": "Mistral",
@@ -82,18 +86,22 @@ class _Config:
         raise ValueError(f"config.json has no {key!r}")
 
 
-def shape_from_hf(config: Mapping) -> ModelShape:
+def shape_from_hf(config: Mapping, head: tuple[int, int] | None = None) -> ModelShape:
     """The ModelShape that a parsed config.json describes.
+
+    `head` is the value head that the weights hold, (classes, hidden width), (0, 0) for none; it
+    counts where the architecture leaves the head open: language models, which may have got one in
+    training, and ForRewardModel or ForPrmModel, taken for one class while `head` is None.
 
     Raises:
         ValueError: an architecture, activation, rope scaling or bias that is not supported, or a
-            missing size; the message names it.
+            missing size; the message names it. Or a reward model without a value head.
     """
     family = config.get("model_type")
     if family == "gemma3":
         text = {"model_type": "gemma3_text", "architectures": config.get("architectures", [])}
-        return shape_from_hf(text | dict(config.get("text_config") or {}))
-    value_classes = _value_classes(family, config)
+        return shape_from_hf(text | dict(config.get("text_config") or {}), head)
+    value_classes, value_hidden = _value_head(family, config, head)
     get = _Config(config, _DEFAULTS[family])
     _check(family, get)
     heads, width = get("num_attention_heads"), get("hidden_size")
@@ -127,6 +135,7 @@ def shape_from_hf(config: Mapping) -> ModelShape:
         attn_softcap=get("attn_logit_softcapping", None),
         final_softcap=get("final_logit_softcapping", None),
         value_classes=value_classes,
+        value_hidden=value_hidden,
         **family_switches(family, width),
     )
 
@@ -143,18 +152,28 @@ def family_switches(family: str, width: int) -> dict:
     }
 
 
-def _value_classes(family, config: Mapping) -> int:
+def _value_head(family, config: Mapping, head) -> tuple[int, int]:
     names = config.get("architectures") or []
     found = {_task(name) for name in names}
-    known = _LANGUAGE_TASKS + _VALUE_TASKS
+    known = (*_LANGUAGE_TASKS, *_VALUE_TASKS, _PROCESS_TASK, *_OPEN_TASKS)
     if family not in _DEFAULTS or found - set(known):
         raise ValueError(
             f"unknown architecture: model_type {family!r}, architectures {list(names)}; known "
             f"model types: {', '.join(KNOWN)}, with {', '.join(known)}"
         )
-    if not found & set(_VALUE_TASKS):
-        return 0
-    return len(config["id2label"]) if config.get("id2label") else config.get("num_labels", 2)
+    labels = len(config.get("id2label") or ()) or config.get("num_labels", 2)
+    if _PROCESS_TASK in found:
+        return labels, config.get("value_hidden", config.get("hidden_size", 0))
+    if found & set(_VALUE_TASKS):
+        return labels, 0
+    if found & set(_OPEN_TASKS):
+        if head == (0, 0):
+            raise ValueError(
+                f"config.json: architectures {list(names)} ask for a value head, the weights hold "
+                "none (score.weight, score.0.weight with score.2.weight, or v_head.summary.weight)"
+            )
+        return head or (1, 0)
+    return head or (0, 0)
 
 
 def _task(architecture: str) -> str:
@@ -231,6 +250,9 @@ def _scaling(rope: Mapping | None, get: _Config) -> RopeScaling | None:
 def shape_to_hf(shape: ModelShape) -> dict:
     """A config.json, as a dict, that `transformers` and `shape_from_hf` read back as `shape`.
 
+    A value head with a hidden layer is written as Qwen's process reward models are; transformers
+    has no class of its own for it.
+
     Raises:
         ValueError: no Hugging Face family has this combination of switches.
     """
@@ -242,7 +264,7 @@ def shape_to_hf(shape: ModelShape) -> dict:
     activation = next(hf for hf, ours in _ACTIVATIONS.items() if ours == shape.activation)
     config = {
         "model_type": shape.family,
-        "architectures": [name + (_VALUE_TASKS if shape.value_classes else _LANGUAGE_TASKS)[0]],
+        "architectures": [name + _task_of(shape)],
         "vocab_size": shape.vocab,
         "hidden_size": shape.width,
         "intermediate_size": shape.ffn,
@@ -262,6 +284,8 @@ def shape_to_hf(shape: ModelShape) -> dict:
     if shape.value_classes:
         config["id2label"] = {str(i): f"LABEL_{i}" for i in range(shape.value_classes)}
         config["label2id"] = {f"LABEL_{i}": i for i in range(shape.value_classes)}
+    if shape.value_hidden:
+        config["value_hidden"] = shape.value_hidden
     if shape.family.startswith("gemma"):
         config["hidden_activation"] = activation
         config["query_pre_attn_scalar"] = _integer(shape.scale**-2)
@@ -275,6 +299,12 @@ def shape_to_hf(shape: ModelShape) -> dict:
             f"the nearest is {shape_from_hf(config)}"
         )
     return config
+
+
+def _task_of(shape: ModelShape) -> str:
+    if shape.value_hidden:
+        return _PROCESS_TASK
+    return _VALUE_TASKS[0] if shape.value_classes else _LANGUAGE_TASKS[0]
 
 
 def _integer(value: float) -> float | int:

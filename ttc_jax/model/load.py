@@ -23,7 +23,7 @@ from ttc_jax.model.gguf import converted
 from ttc_jax.model.gguf_file import packaged_gguf
 from ttc_jax.model.headers import Entry, read_headers
 from ttc_jax.model.hf_config import shape_from_hf, shape_to_hf
-from ttc_jax.model.names import Place, canonical, place
+from ttc_jax.model.names import Place, canonical, place, value_head
 from ttc_jax.model.settings import read_json
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.tokens import Tokenizer, load_tokenizer
@@ -58,12 +58,12 @@ def load_checkpoint(
             the model's vocabulary.
     """
     directory = checkpoint_directory(path, cache_dir)
-    shape = read_shape(directory)
+    vocab = shape_from_hf(_read_config(directory)).vocab
     tokenizer = load_tokenizer(directory)
-    if tokenizer.vocab_size > shape.vocab:
+    if tokenizer.vocab_size > vocab:
         raise ValueError(
             f"{directory}: the tokenizer has ids up to {tokenizer.vocab_size - 1}, the model's "
-            f"vocabulary ends at {shape.vocab - 1}; they belong to different checkpoints"
+            f"vocabulary ends at {vocab - 1}; they belong to different checkpoints"
         )
     return load_model(directory, mesh=mesh, dtype=dtype), tokenizer
 
@@ -90,23 +90,37 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
 
 
 def read_shape(directory: Path) -> ModelShape:
-    """The ModelShape of a checkpoint directory, by its config.json; raises as load_checkpoint."""
+    """The ModelShape of a checkpoint directory; raises as load_checkpoint.
+
+    It is told by config.json and, where that is silent about heads, by the names of the weights. A
+    classification checkpoint without a language head gets its embeddings as one (tied).
+    """
     directory = Path(directory)
+    config = _read_config(directory)
+    return _shape(config, _canonical_entries(read_headers(directory), directory))
+
+
+def _read_config(directory: Path) -> dict:
     if not (directory / "config.json").is_file():
         raise FileNotFoundError(f"no config.json in {directory}; is it a checkpoint directory?")
-    return shape_from_hf(read_json(directory / "config.json"))
+    return read_json(directory / "config.json")
+
+
+def _shape(config: dict, entries: dict[str, Entry]) -> ModelShape:
+    shape = shape_from_hf(config, value_head({name: entry.dims for name, entry in entries.items()}))
+    if shape.value_classes and "lm_head.weight" not in entries:
+        shape = replace(shape, tied=True)
+    return shape
 
 
 def load_model(directory, *, mesh: Mesh | None = None, dtype=jnp.float32) -> Transformer:
     """The model in a Hugging Face directory, without its tokenizer; raises as load_checkpoint.
 
-    A classification checkpoint without a language head gets its embeddings as one (tied).
+    Its shape is that of `read_shape`.
     """
     directory = Path(directory).resolve()
     entries = _canonical_entries(read_headers(directory), directory)
-    shape = read_shape(directory)
-    if shape.value_classes and "lm_head.weight" not in entries:
-        shape = replace(shape, tied=True)
+    shape = _shape(_read_config(directory), entries)
     skeleton = abstract(shape, dtype)
     leaves, structure = jax.tree_util.tree_flatten_with_path(skeleton)
     places = [place(path_name(path), leaf.shape, shape) for path, leaf in leaves]

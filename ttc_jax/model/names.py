@@ -8,6 +8,7 @@ transposed.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jax.sharding import PartitionSpec as P
@@ -22,8 +23,8 @@ _RULES: tuple[tuple[str, str, tuple[tuple[int, ...], ...] | None], ...] = (
     (r"embed", "model.embed_tokens.weight", None),
     (r"norm", "model.norm.weight", None),
     (r"head", "lm_head.weight", None),
-    (r"value_head", "score.weight", None),
-    (r"value_bias", "score.bias", None),
+    (r"value_up", "score.0.weight", None),
+    (r"value_up_bias", "score.0.bias", None),
     (r"blocks/(\d+)/([qkv])", _ATTENTION + r"\2_proj.weight", ((0, 1), (2,))),
     (r"blocks/(\d+)/([qkv])_bias", _ATTENTION + r"\2_proj.bias", ((0, 1),)),
     (r"blocks/(\d+)/o", _ATTENTION + "o_proj.weight", ((0,), (1, 2))),
@@ -38,6 +39,8 @@ _FFN_NORM = {
     False: _LAYER + "post_attention_layernorm.weight",
     True: _LAYER + "pre_feedforward_layernorm.weight",
 }
+# A value head with a hidden layer is a sequence of modules, of which the ReLU is number 1.
+_VALUE = {False: "score.", True: "score.2."}
 
 # Tensors that a text model leaves alone: the vision half of Gemma 3, frequencies of old exports.
 _IGNORED = re.compile(r"^(model\.)?(vision_tower|multi_modal_projector)\.|\.rotary_emb\.inv_freq$")
@@ -69,13 +72,30 @@ def place(path: str, dims: tuple[int, ...], shape: ModelShape) -> Place:
 
 
 def _rules(shape: ModelShape):
-    return (*_RULES, (r"blocks/(\d+)/ffn_norm", _FFN_NORM[shape.post_norms], None))
+    value = _VALUE[shape.value_hidden > 0]
+    return (
+        *_RULES,
+        (r"blocks/(\d+)/ffn_norm", _FFN_NORM[shape.post_norms], None),
+        (r"value_head", value + "weight", None),
+        (r"value_bias", value + "bias", None),
+    )
 
 
 def canonical(name: str) -> str | None:
     """`name` as a text-only causal model spells it; None for a tensor that is not of its kind."""
     if _IGNORED.search(name):
         return None
+    name = re.sub(r"^v_head\.summary\.", "score.", name)  # trl's value head of one class
     name = re.sub(r"^language_model\.", "", name)
     name = re.sub(r"^model\.language_model\.", "model.", name)
     return re.sub(r"^(embed_tokens|layers|norm)\.", r"model.\1.", name)
+
+
+def value_head(dims: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+    """(classes, hidden width) of the value head among tensors by canonical name; 0 for what is not.
+
+    `dims` gives each tensor's shape in the checkpoint.
+    """
+    if "score.2.weight" in dims and "score.0.weight" in dims:
+        return dims["score.2.weight"][0], dims["score.0.weight"][0]
+    return (dims["score.weight"][0], 0) if "score.weight" in dims else (0, 0)

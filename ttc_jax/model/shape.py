@@ -40,7 +40,8 @@ class ModelShape:
     full attention; empty means full attention everywhere. Layers with a window rotate with
     `local_rope_theta`, unscaled, when that is set (Gemma 3). `query_scale` multiplies q.k and
     defaults to head_dim ** -0.5. `value_classes` > 0 adds a value head of that many logits beside
-    the language head. Raises ValueError when the sizes do not fit each other.
+    the language head, and `value_hidden` > 0 a layer of that many ReLU units in front of it. Raises
+    ValueError when the sizes do not fit each other.
     """
 
     family: str
@@ -68,6 +69,7 @@ class ModelShape:
     attn_softcap: float | None = None
     final_softcap: float | None = None
     value_classes: int = 0
+    value_hidden: int = 0
 
     def __post_init__(self):
         if self.heads % self.kv_heads:
@@ -80,6 +82,10 @@ class ModelShape:
             raise ValueError(f"{len(self.windows)} windows given for {self.layers} layers")
         if self.activation not in ("silu", "gelu_tanh"):
             raise ValueError(f"activation {self.activation!r}: use 'silu' or 'gelu_tanh'")
+        if self.value_hidden and not self.value_classes:
+            raise ValueError(
+                f"value_hidden {self.value_hidden} needs a value head; set value_classes too"
+            )
 
     @property
     def scale(self) -> float:

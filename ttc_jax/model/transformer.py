@@ -70,7 +70,8 @@ class Transformer(nnx.Module):
     """Parameters of the whole model, initialised at random from `key` (LeCun normal).
 
     `shape` travels with the module as static data. With `shape.value_classes` there is a value
-    head: value_head [classes, D] and value_bias [classes].
+    head: value_head [classes, D] and value_bias [classes]. With `shape.value_hidden` a layer
+    value_up [hidden, D], value_up_bias [hidden] is in front, and value_head is [classes, hidden].
     """
 
     def __init__(self, shape: ModelShape, key: jax.Array, dtype=jnp.float32):
@@ -85,9 +86,15 @@ class Transformer(nnx.Module):
             head = jax.random.normal(head_key, (shape.vocab, d)) * d**-0.5
             self.head = nnx.Param(head.astype(dtype))
         if shape.value_classes:
-            value = jax.random.normal(value_key, (shape.value_classes, d)) * d**-0.5
+            fan_in = shape.value_hidden or d
+            value = jax.random.normal(value_key, (shape.value_classes, fan_in)) * fan_in**-0.5
             self.value_head = nnx.Param(value.astype(dtype))
             self.value_bias = nnx.Param(jnp.zeros((shape.value_classes,), dtype))
+        if shape.value_hidden:
+            up_key = jax.random.fold_in(value_key, 1)
+            up = jax.random.normal(up_key, (shape.value_hidden, d)) * d**-0.5
+            self.value_up = nnx.Param(up.astype(dtype))
+            self.value_up_bias = nnx.Param(jnp.zeros((shape.value_hidden,), dtype))
 
 
 def abstract(shape: ModelShape, dtype=jnp.float32) -> Transformer:
@@ -178,8 +185,14 @@ def values(model: Transformer, x) -> jax.Array:
     """
     if not model.shape.value_classes:
         raise ValueError("this model has no value head; set value_classes in its ModelShape")
-    out = jnp.einsum("...d,cd->...c", x, model.value_head[...], preferred_element_type=jnp.float32)
-    return out + model.value_bias[...].astype(jnp.float32)
+    if model.shape.value_hidden:
+        x = jax.nn.relu(_affine(x, model.value_up[...], model.value_up_bias[...]))
+    return _affine(x, model.value_head[...], model.value_bias[...])
+
+
+def _affine(x, weight, bias) -> jax.Array:
+    out = jnp.einsum("...d,cd->...c", x, weight, preferred_element_type=jnp.float32)
+    return out + bias.astype(jnp.float32)
 
 
 def forward(model: Transformer, tokens, lens=None) -> jax.Array:

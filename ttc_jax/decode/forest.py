@@ -1,0 +1,269 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of one model's cache, and what the host knows of them.
+
+A policy and a verifier are two forests. Rows are copied, cut and released by noting it; what has
+been noted is carried out in one device call before the cache is next read or written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from ttc_jax.decode import cache as caching
+from ttc_jax.decode import segment as programs
+from ttc_jax.decode.batch import coarse
+from ttc_jax.model.transformer import Transformer
+
+# Tokens per row in one call of `extend`; rows per call are such that their product, the area, stays
+# the same (or a quarter of it when there is little to do): few programs, of similar cost.
+_LENGTHS = (16, 64, 256)
+
+Place = tuple[int, int]  # replica, row
+
+
+class OutOfPages(RuntimeError):
+    """The pool ran out during a device program; rows lack pages and the run cannot go on."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Tokens to append to a row."""
+
+    place: Place
+    tokens: Sequence[int]
+
+
+class Forest:
+    """`rows` rows per replica of at most `context` tokens, over `pages` pages of page_size tokens.
+
+    lens i32[R, B] are the tokens that each row holds, with everything noted so far carried out.
+    Keys and values are kept in the parameters' dtype. Raises ValueError when the context exceeds
+    the model's.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        *,
+        mesh: Mesh,
+        rows: int,
+        context: int,
+        pages: int,
+        page_size: int = 16,
+    ):
+        on_cpu = mesh.devices.flat[0].platform == "cpu"
+        self._area = 1024 if on_cpu else 8192  # enough work for one call to be worth its start
+        if context > model.shape.context:
+            raise ValueError(
+                f"context {context} exceeds the model's {model.shape.context}; lower it"
+            )
+        self.model, self.mesh = model, mesh
+        self.replicas, self.rows, self.pages = mesh.shape["data"], rows, pages
+        self.context, self.page_size = context, page_size
+        self.lens = np.zeros((self.replicas, rows), np.int32)
+        self.cache = caching.create(
+            model.shape, mesh, rows=rows, n_pages=pages, page_size=page_size,
+            row_pages=-(-context // page_size), dtype=model.embed.dtype,
+        )  # fmt: skip
+        self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
+        self._noted: dict[Place, tuple[int, int]] = {}  # row, tokens of it, as they are on device
+        self._begins: dict[Place, tuple[int, ...]] = {}
+        self.forks = 0
+
+    # ------------------------------------------------------------------ rows, noted
+
+    def free(self, replica: int) -> int:
+        """Rows of a replica that are not in use."""
+        return len(self._free[replica])
+
+    def take(self, replica: int) -> Place:
+        """A row that holds nothing. Raises RuntimeError when all are in use."""
+        if not self._free[replica]:
+            raise RuntimeError(f"all {self.rows} rows of replica {replica} are in use")
+        return replica, self._free[replica].pop()
+
+    def copy(self, source: Place, n: int) -> Place:
+        """A new row that holds the first n tokens of another one, in its pages."""
+        row, held = self._noted.get(source, (source[1], int(self.lens[source])))
+        if n > held:
+            raise ValueError(f"row {source} holds {held} tokens; {n} of them cannot be copied")
+        place = self.take(source[0])
+        if not n:
+            return place
+        self._noted[place] = row, n
+        self.lens[place] = n
+        if source in self._begins:
+            self._begins[place] = self._begins[source]
+        return place
+
+    def cut(self, place: Place, n: int) -> None:
+        """Keep the first n tokens of a row: what a rollout appended is gone."""
+        row, held = self._noted.get(place, (place[1], int(self.lens[place])))
+        if n > held:
+            raise ValueError(f"row {place} holds {held} tokens; it cannot be cut to {n}")
+        if n < self.lens[place]:
+            self._noted[place] = row, n
+            self.lens[place] = n
+
+    def release(self, place: Place) -> None:
+        """Give a row up; it may be taken again at once."""
+        if self.lens[place]:
+            self._noted[place] = place[1], 0
+            self.lens[place] = 0
+        self._begins.pop(place, None)
+        self._free[place[0]].append(place[1])
+
+    # ------------------------------------------------------------------ device calls
+
+    def settle(self) -> None:
+        """Carry out what has been noted, in one fork."""
+        if not self._noted:
+            return
+        parent = np.tile(np.arange(self.rows, dtype=np.int32), (self.replicas, 1))
+        for place, (row, _) in self._noted.items():
+            parent[place] = row
+        self.cache = programs.fork(self.cache, parent, self.lens.copy(), mesh=self.mesh)
+        self._noted.clear()
+        self.forks += 1
+
+    def plant(self, prompts: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[Place, int]]:
+        """Rows that hold the given (replica, tokens), and how many tokens were encoded for each.
+
+        What a row of the replica holds already at the beginning of a prompt is shared, a page or
+        more at a time; prompts planted together that begin alike encode that beginning once.
+        """
+        planted: list[tuple[Place, int] | None] = [None] * len(prompts)
+        left = list(range(len(prompts)))
+        while left:
+            now, later, leaders = [], [], []
+            for i in left:
+                replica, tokens = prompts[i]
+                source, shared = self._nearest(replica, tokens)
+                if not shared and any(
+                    prompts[j][0] == replica and _common(prompts[j][1], tokens) >= self.page_size
+                    for j in leaders
+                ):
+                    later.append(i)
+                    continue
+                if not shared:
+                    leaders.append(i)
+                place = self.copy(source, shared) if shared else self.take(replica)
+                planted[i] = place, len(tokens) - shared
+                now.append(Extension(place, tokens[shared:]))
+            self.extend(now)
+            for i in left:
+                if planted[i] is not None:
+                    self._begins[planted[i][0]] = tuple(prompts[i][1])
+            left = later
+        return planted
+
+    def _nearest(self, replica: int, tokens: Sequence[int]) -> tuple[Place, int]:
+        """A row that holds the longest beginning of tokens, and its length: 0 below a page."""
+        best = ((replica, 0), 0)
+        seen = set()
+        for place, held in self._begins.items():
+            if place[0] != replica or id(held) in seen:
+                continue
+            shared = min(_common(held, tokens), int(self.lens[place]))
+            if shared >= max(self.page_size, best[1] + 1):
+                best = (place, shared)
+            if self.lens[place] >= len(held):
+                seen.add(id(held))
+        return best
+
+    def extend(self, work: Sequence[Extension], reader: programs.Reader | None = None) -> list:
+        """Append tokens to rows; returns what is read at each token, f32[len] per extension.
+
+        Without a reader nothing is returned. Pieces of similar length go together; long ones in
+        chunks, one after the other. Raises OutOfPages.
+        """
+        self.settle()
+        results: list[list[np.ndarray]] = [[] for _ in work]
+        done = [0] * len(work)
+        while True:
+            left = [i for i, piece in enumerate(work) if done[i] < len(piece.tokens)]
+            if not left:
+                break
+            left.sort(key=lambda i: done[i] - len(work[i].tokens))
+            longest = len(work[left[0]].tokens) - done[left[0]]
+            length = next((n for n in _LENGTHS if n >= longest), _LENGTHS[-1])
+            chunk = self._chunk(work, left, done, length)
+            out = self._extend(work, chunk, done, length, reader)
+            for r, members in enumerate(chunk):
+                for x, i in enumerate(members):
+                    n = min(length, len(work[i].tokens) - done[i])
+                    if reader is not None:
+                        results[i].append(out[r, x, :n])
+                    done[i] += n
+        if reader is None:
+            return []
+        self.check_pages()
+        return [np.concatenate(parts) if parts else np.zeros(0, np.float32) for parts in results]
+
+    def _chunk(self, work, left: list[int], done: list[int], length: int) -> list[list[int]]:
+        """The work of one call, per replica, longest first."""
+        chunk: list[list[int]] = [[] for _ in range(self.replicas)]
+        for i in left:
+            members = chunk[work[i].place[0]]
+            if len(members) < self._area // length:
+                members.append(i)
+        return chunk
+
+    def _extend(self, work, chunk, done, length: int, reader):
+        most = max(map(len, chunk))
+        width = self._area // length
+        if most <= width // 4:
+            width //= 4
+        rows = np.full((self.replicas, width), self.rows, np.int32)
+        tokens = np.zeros((self.replicas, width, length), np.int32)
+        n = np.zeros((self.replicas, width), np.int32)
+        held = 0
+        for r, members in enumerate(chunk):
+            for x, i in enumerate(members):
+                piece = work[i].tokens[done[i] : done[i] + length]
+                rows[r, x], n[r, x] = work[i].place[1], len(piece)
+                tokens[r, x, : len(piece)] = piece
+                held = max(held, int(self.lens[work[i].place]))
+        row_pages = -(-self.context // self.page_size)
+        need = coarse(-(-held // self.page_size), row_pages, least=16)
+        out, self.cache = programs.extend(
+            self.model, self.cache, rows, tokens, n, mesh=self.mesh, context_pages=need,
+            reader=reader,
+        )  # fmt: skip
+        for r, members in enumerate(chunk):
+            for x, i in enumerate(members):
+                self.lens[work[i].place] += n[r, x]
+        return None if reader is None else np.asarray(out)
+
+    # ------------------------------------------------------------------ pages
+
+    def check_pages(self) -> int:
+        """Pages in use on all replicas; raises OutOfPages when some were missing."""
+        short, n_free = jax.device_get((self.cache.pages.short, self.cache.pages.n_free))
+        if short.any():
+            raise OutOfPages(
+                f"the pool of {self.pages} pages per replica was {int(short.max())} pages short; "
+                f"raise pages or lower rows"
+            )
+        return self.pages * self.replicas - int(n_free.sum())
+
+    def pages_of(self, groups: Sequence[Sequence[Place]]) -> list[int]:
+        """Pages that each group of rows holds together, shared ones once."""
+        tables, held = self.tables(), -(-self.lens // self.page_size)
+        return [len({page for p in places for page in tables[p][: held[p]].tolist()})
+                for places in groups]  # fmt: skip
+
+    def tables(self) -> np.ndarray:
+        """The block tables i32[R, B, M] as they are, after `settle`."""
+        self.settle()
+        return np.array(self.cache.pages.table)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

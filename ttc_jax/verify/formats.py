@@ -1,0 +1,243 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What verifiers read: a question and its steps as token ids, and the places of the scores.
+
+A format only ever appends, so that a solution can be scored step by step from a cache. The ids are
+nevertheless those of the whole text: each step is encoded behind the end of what precedes it, and
+formats of which that cannot be true refuse the tokenizer.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ttc_jax.model.tokens import Tokenizer
+from ttc_jax.verify.readers import Reader, SigmoidValue, TokenPair
+
+QUESTION = "{question}"
+# Beginnings of steps of different kinds, and a text that any of them may follow.
+STARTS = ("Step", "1", "\\(")
+ANCHOR = "So it is"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Ids that a step appends; the hidden state at ids[at] gives its score, if `at` is not None."""
+
+    ids: tuple[int, ...]
+    at: int | None
+
+
+NOTHING = Piece((), None)
+
+
+class Format(ABC):
+    """How a verifier wants a question and a solution written.
+
+    The whole input is begin(question) followed by the ids of every step's piece, in order.
+    `outcome` says that the format judges whole solutions only: step() is then called once, with the
+    whole solution. Raises ValueError when the tokenizer lacks what the format needs.
+    """
+
+    outcome: bool = False
+
+    def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
+
+    @property
+    @abstractmethod
+    def reader(self) -> Reader:
+        """What scores are read from; the same object every time."""
+
+    @abstractmethod
+    def begin(self, question: str) -> tuple[int, ...]:
+        """Ids of the prompt, without surrounding blanks of `question`.
+
+        Raises ValueError when they would change with what follows.
+        """
+
+    @abstractmethod
+    def _step(self, text: str, index: int) -> Piece:
+        """The piece of a step that is not empty."""
+
+    def step(self, text: str, index: int) -> Piece:
+        """What step number `index` (from 0) appends; nothing, and no score, for a blank one.
+
+        Blank steps do not count in `index`. Tags spelled out in `text` are left out. Raises
+        ValueError when the ids would differ from those of the whole text.
+        """
+        text = self._clean(text)
+        return self._step(text, index) if text else NOTHING
+
+    def _clean(self, text: str) -> str:
+        """`text` without blanks at its ends."""
+        return text.strip()
+
+    @cached_property
+    def overhead(self) -> int:
+        """Tokens that a step costs beyond those of its text, give or take one at the join."""
+        indices = (0,) if self.outcome else (0, 1)
+        return max(len(self.step("x", index).ids) for index in indices) - 1
+
+
+def continued(tokenizer: Tokenizer, before: str, text: str) -> tuple[int, ...]:
+    """Ids that `text` adds to those of `before` when both are encoded at once.
+
+    Raises ValueError when they cannot be told apart: a token reaches across the join.
+    """
+    head = tokenizer.encode(before, bos=False)
+    whole = tokenizer.encode(before + text, bos=False)
+    if whole[: len(head)] != head:
+        raise ValueError(
+            f"this tokenizer has tokens that reach from {before[-20:]!r} into {text[:20]!r}: what "
+            "was encoded already would change, so the text cannot be scored step by step"
+        )
+    return tuple(whole[len(head) :])
+
+
+def single(tokenizer: Tokenizer, text: str) -> int:
+    """The id of `text` behind other text; ValueError when it is not a token of its own."""
+    head = tokenizer.encode(ANCHOR, bos=False)
+    whole = tokenizer.encode(ANCHOR + text, bos=False)
+    if whole[:-1] != head:
+        raise ValueError(
+            f"{text!r} is not a token of its own in this tokenizer, and the format needs it to be "
+            "one; use the tokenizer that came with the verifier"
+        )
+    return whole[-1]
+
+
+def without(text: str, tags: Sequence[str]) -> str:
+    """`text` without any of the tags, nor any that their removal would spell."""
+    while any(tag in text for tag in tags):
+        for tag in tags:
+            text = text.replace(tag, "")
+    return text
+
+
+class MathShepherd(Format):
+    """peiyi9979/math-shepherd-mistral-7b-prm: a tag behind each step, at which + or - is foretold.
+
+    Question, blank, steps on lines of their own, each ended by a blank and the tag. The score is
+    the probability of "+" against "-" at the tag itself. Source: the model card; Wang et al. 2023
+    (arXiv 2312.08935).
+    """
+
+    TAG = "ки"
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__(tokenizer)
+        self._tag = single(tokenizer, f" {self.TAG}")
+        pair = [single(tokenizer, f" {sign}") for sign in "+-"]
+        self._reader = TokenPair(*pair)
+
+    @property
+    def reader(self) -> TokenPair:
+        """See Format."""
+        return self._reader
+
+    def begin(self, question: str) -> tuple[int, ...]:
+        """See Format."""
+        question = self._clean(question)
+        for start in STARTS:
+            continued(self.tokenizer, question, f" {start}")
+        return tuple(self.tokenizer.encode(question))
+
+    def _step(self, text: str, index: int) -> Piece:
+        tagged = f"{text} {self.TAG}"
+        if index:
+            ids = continued(self.tokenizer, f"{ANCHOR} {self.TAG}", f"\n{tagged}")
+        else:
+            ids = continued(self.tokenizer, ANCHOR, f" {tagged}")
+        if ids[-1] != self._tag:
+            raise ValueError(f"the tag is not a token of its own at the end of step {text!r}")
+        return Piece(ids, len(ids) - 1)
+
+    def _clean(self, text: str) -> str:
+        # Within a word the letters of the tag are just letters.
+        return re.sub(rf"(?<!\w){self.TAG}(?!\w)", "", text).strip()
+
+
+class Steps(Format):
+    """The layout of the verifiers that are trained here: a question, then one line for each step.
+
+    `template` puts the question and ends with a newline. Newlines within a step become blanks; the
+    newline behind it is a token of its own, at which the value head is read.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template: str = QUESTION + "\n"):
+        super().__init__(tokenizer)
+        if QUESTION not in template or not template.endswith("\n"):
+            raise ValueError(f"template {template!r} must hold {QUESTION} and end with a newline")
+        self._template = template
+        self._newline = single(tokenizer, "\n")
+        self._reader = SigmoidValue()
+
+    @property
+    def reader(self) -> SigmoidValue:
+        """See Format."""
+        return self._reader
+
+    def begin(self, question: str) -> tuple[int, ...]:
+        """See Format."""
+        return tuple(self.tokenizer.encode(self._template.replace(QUESTION, question.strip())))
+
+    def _step(self, text: str, index: int) -> Piece:
+        ids = continued(self.tokenizer, "\n", text)
+        return Piece((*ids, self._newline), len(ids))
+
+    def _clean(self, text: str) -> str:
+        return re.sub(r"\s*\n\s*", " ", text.strip())
+
+
+class Outcome(Steps):
+    """The layout of `Steps` for a verifier of whole solutions: a line for each step, one score."""
+
+    outcome = True
+
+    def _step(self, text: str, index: int) -> Piece:
+        lines = [super(Outcome, self)._step(line, 0).ids for line in text.split("\n")]
+        ids = tuple(id for line in lines for id in line)
+        return Piece(ids, len(ids) - 1)
+
+    def _clean(self, text: str) -> str:
+        return re.sub(r"\s*\n\s*", "\n", text.strip())
+
+
+class SkyworkO1(Steps):
+    """Skywork-o1-Open-PRM-Qwen-2.5: bos, the question, then steps as in `Steps`.
+
+    Source: SkyworkAI/skywork-o1-prm-inference, which encodes every step for itself.
+    """
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__(tokenizer)
+        if tokenizer.bos is None:
+            raise ValueError(
+                "skywork_o1 starts with a bos token and this tokenizer has none; use the tokenizer "
+                "that came with the verifier"
+            )
+
+    def begin(self, question: str) -> tuple[int, ...]:
+        """See Format."""
+        return tuple(self.tokenizer.encode(question.strip() + "\n", bos=True))
+
+
+def by_name(name: str, tokenizer: Tokenizer) -> Format:
+    """The format called `name`; ValueError names the known ones, or what the tokenizer lacks."""
+    from ttc_jax.verify.chat_formats import QwenMathPRM, RLHFlow, RLHFlowOutcome
+
+    known = {
+        "math_shepherd": MathShepherd,
+        "rlhflow": RLHFlow,
+        "rlhflow_outcome": RLHFlowOutcome,
+        "skywork_o1": SkyworkO1,
+        "qwen_math_prm": QwenMathPRM,
+        "steps": Steps,
+        "outcome": Outcome,
+    }
+    if name not in known:
+        raise ValueError(f"unknown verifier format {name!r}; there are {', '.join(known)}")
+    return known[name](tokenizer)
