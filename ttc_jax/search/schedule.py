@@ -26,7 +26,6 @@ from ttc_jax.search.strategy import Ask, Grow, Search, Strategy
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.scorer import Claim, Judgement, Scorer, State
 
-_DEFAULT = Batch()
 _TAIL = 256  # bytes of a solution that stop strings across steps are looked for in
 
 
@@ -117,13 +116,14 @@ class Scheduler:
         questions: Sequence[Question],
         policy: Policy,
         scorer: Scorer | None = None,
-        batch: Batch = _DEFAULT,
+        batch: Batch | None = None,
     ):
         """Plans and allocates; raises ValueError, with the numbers, for what cannot be run."""
         names = Counter(question.id for question in questions)
         twice = [name for name, count in names.items() if count > 1]
         if twice:
             raise ValueError(f"question {twice[0]!r} is given {names[twice[0]]} times")
+        batch = batch or Batch()
         self.strategy, self.policy, self.scorer = strategy, policy, scorer
         self._questions = deque(questions)
         self._plan = plan(strategy, questions, policy, scorer, batch)
@@ -232,7 +232,8 @@ class Scheduler:
         planted = self.forest.plant([(f.replica, tokens[:-1]) for f, _, tokens in planting])
         for (flight, node, tokens), (place, encoded) in zip(planting, planted, strict=True):
             flight.rows[node] = _Held(place, len(tokens) - 1, int(tokens[-1]))
-            flight.usage["prefill"] += encoded
+            node.tokens = np.asarray(tokens, np.int32)
+            node.usage["prefill"] = encoded
             self._counts["prefill"] += encoded
             if isinstance(flight.command, Ask):
                 flight.left -= 1
@@ -487,7 +488,7 @@ def search(
     policy: Policy,
     scorer: Scorer | None = None,
     *,
-    batch: Batch = _DEFAULT,
+    batch: Batch | None = None,
     on_segment: Callable[[Progress], None] | None = None,
 ) -> Iterator[Tree]:
     """The tree that `strategy` grows over each question, in the order in which they finish.

@@ -75,7 +75,7 @@ class Tree:
 
     `nodes` are all nodes, prompts first, in the order of their numbers; `candidates` the solutions
     among which the answer is chosen, in the order of the strategy. `usage` counts what belongs to
-    no single node: tokens of prompts by phase ("prefill", "verifier_prefill"), and the most pages
+    no single node: tokens of the question in the verifier ("verifier_prefill"), and the most pages
     that the question's policy and verifier rows held ("pages", "verifier_pages").
     """
 

@@ -55,20 +55,16 @@ def winners(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[st
         whole chains.
     """
     numbers = classes([row.answer for row in rows])
-    found = {"majority": vote.majority(numbers)}
     if all(row.value is None for row in rows):
-        return found
+        return vote.by_rule(numbers)
     for row, number in zip(rows, numbers, strict=True):
         if row.value is None and number is not None:
             raise ValueError(f"candidate {row.branch} of {row.question!r} has no value")
     values = [0.0 if row.value is None else row.value for row in rows]
-    found |= {"best": vote.best(numbers, values), "weighted": vote.weighted(numbers, values)}
-    if chain:
-        if len(rows) % chain:
-            raise ValueError(f"{len(rows)} candidates are not whole chains of {chain} attempts")
-        chains = [range(at, at + chain) for at in range(0, len(rows), chain)]
-        found["hierarchical"] = vote.hierarchical(chains, numbers, values)
-    return found
+    if chain and len(rows) % chain:
+        raise ValueError(f"{len(rows)} candidates are not whole chains of {chain} attempts")
+    chains = [range(at, at + chain) for at in range(0, len(rows), chain)] if chain else []
+    return vote.by_rule(numbers, values, chains)
 
 
 def selected(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[str, bool | None]:

@@ -65,6 +65,23 @@ def hierarchical(
     return None if final is None else winners[final]
 
 
+def by_rule(
+    classes: Sequence[int | None],
+    scores: Sequence[float] | None = None,
+    chains: Sequence[Sequence[int]] = (),
+) -> dict[str, int | None]:
+    """The sample that each rule selects: "majority", with scores also "best" and "weighted".
+
+    With chains of sample indices there is "hierarchical" too.
+    """
+    found = {"majority": majority(classes)}
+    if scores is not None:
+        found |= {"best": best(classes, scores), "weighted": weighted(classes, scores)}
+        if chains:
+            found["hierarchical"] = hierarchical(chains, classes, scores)
+    return found
+
+
 def _check(classes: Sequence[int | None], scores: Sequence[float]) -> None:
     if len(classes) != len(scores):
         raise ValueError(f"{len(classes)} classes but {len(scores)} scores")
