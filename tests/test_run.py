@@ -16,13 +16,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from ttc_jax.__main__ import main
 from ttc_jax.core.records import read_metrics
-from ttc_jax.core.samples import SampleStore
+from ttc_jax.core.samples import SampleStore, candidates
 from ttc_jax.model.load import save_checkpoint
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.transformer import Transformer
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "configs" / "smollm2_best_of_n.py"
+CONFIG = ROOT / "configs" / "smollm2.py"
 SHORT = """
 
 full_config = get_config
@@ -93,7 +93,7 @@ def command_line(checkpoint: Path, cache: Path, workdir: Path, *extra: str) -> l
         f"--config.model.path={checkpoint}",
         f"--config.cache_dir={cache}",
         "--config.data.limit=24",
-        "--config.sample.n=3",
+        "--config.search.strategy=best_of_n(N=3)",
         "--config.sample.max_new=16",
         *extra,
     ]
@@ -137,8 +137,9 @@ def undisturbed(checkpoint, cache, tmp_path_factory):
 
 
 def test_a_run_leaves_every_sample_and_every_figure(undisturbed):
-    samples = SampleStore(undisturbed / "samples").read()
-    assert len(samples) == 24 * 3
+    rows = SampleStore(undisturbed / "samples").read()
+    samples = candidates(rows)
+    assert len(samples) == 24 * 3 and len(rows) == 24 * 4
     assert {(s.question, s.branch) for s in samples} == {
         (q, b) for q in {s.question for s in samples} for b in range(3)
     }
@@ -150,7 +151,7 @@ def test_a_run_leaves_every_sample_and_every_figure(undisturbed):
     assert sum(results["counts"]["verdicts"].values()) == 72
     assert set(results["figures"]) == {"all", "1", "2", "3", "4", "5"}
     assert results["figures"]["all"].keys() == {"questions", "pass@1", "pass@2", "majority@3"}
-    assert results["settings"]["sample.n"] == 3
+    assert results["settings"]["search.strategy"] == results["strategy"] == "best_of_n(N=3)"
     lines = list(read_metrics(undisturbed / "metrics.jsonl"))
     assert lines[-1]["done_questions"] == 24
     assert lines[-1]["new_tokens"] == sum(len(s.tokens) for s in samples)
@@ -200,10 +201,13 @@ def test_other_settings_in_the_same_workdir(undisturbed, command, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--config.sample.n=0"], "sample.n is 0"),
-        (["--config.sample.n=-3"], "sample.n is -3"),
+        (["--config.search.strategy=best_of_n(N=0)"], "N=0: give a whole number of at least 1"),
+        (["--config.search.strategy=best_of_n(N=-3)"], "N=-3"),
+        (["--config.search.strategy=mcts(N=4)"], "known are best_of_n(N=...), beam(N=..."),
+        (["--config.search.strategy=beam(N=2,M=4)"], "budget N=2 is smaller than M=4"),
+        (["--config.search.strategy=beam(N=4)"], "scorer.path"),
         (["--config.sample.max_new=0"], "sample.max_new is 0"),
-        (["--config.report.ks=1,4"], "pass@4 of sample.n = 3"),
+        (["--config.report.ks=1,4"], "pass@4 of the 3 samples"),
         (["--config.sample.temperature=-1.0"], "temperature -1.0 is negative"),
         (["--config.data.limit=-1"], "data.limit is -1"),
         (["--config.data.name=nope"], "unknown question source 'nope'"),
@@ -211,7 +215,7 @@ def test_other_settings_in_the_same_workdir(undisturbed, command, capsys):
         (["--config.model.dtype=int4"], "model.dtype is 'int4'"),
         (["--config.prompt.style=poem"], "prompt.style is 'poem'"),
         (["--config.sample.nn=3"], "no key 'nn'"),
-        (["--config.job=beam"], "job is 'beam'"),
+        (["--config.scorer.aggregate=median"], "scorer.aggregate is 'median'"),
         (["--config.engine.rows=0"], "engine.rows is 0"),
         (["--config.report.confidence=1.5"], "between 0 and 1, not 1.5"),
         (["--config.grade.limit_s=0.0"], "limit_s must be a positive number"),
@@ -227,7 +231,7 @@ def test_wrong_settings(flags, message, command, capsys, tmp_path):
 
 def test_a_prompt_beyond_the_context(command, capsys):
     error = fails(command("--config.sample.max_new=600"), capsys)
-    assert "word/" in error and "sample.max_new = 600" in error and "context of 640" in error
+    assert "word/" in error and "max_new = 600" in error and "the model reads 640" in error
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ttc_jax import __version__
 USAGE = """\
 usage: ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ...] [--traceback]
 
-  --config     an experiment, e.g. configs/smollm2_best_of_n.py; variants after a colon (...py:tiny)
+  --config     an experiment, e.g. configs/smollm2.py; variants after a colon (...py:tiny)
   --config.*   changes one setting, e.g. --config.sample.n=32
   --workdir    where samples and results go; the same command continues what is there
   --traceback  shows where an error came from

@@ -93,8 +93,8 @@ class Grouping:
     prompt and what their branches have in common; rows that merely begin alike (the same few-shot
     examples) share less, but more of them do. Bucket sizes only ever grow, so that shapes do not go
     back and forth. `expected` (questions, rows of each, pages of a prompt) is what they begin with,
-    and then no more pages than those of a prompt count as shared by a question's rows: what else its
-    branches have in common changes from step to step, and with it the shapes would.
+    and then no more pages than those of a prompt count as shared by a question's rows: what else
+    its branches have in common changes from step to step, and with it the shapes would.
     """
 
     def __init__(self, page_size: int, expected: tuple[int, int, int] | None = None):

@@ -9,6 +9,7 @@ pass takes its attention as a function, so that the dense pass of training, `ext
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +101,22 @@ class Transformer(nnx.Module):
 def abstract(shape: ModelShape, dtype=jnp.float32) -> Transformer:
     """A Transformer whose parameters are ShapeDtypeStructs: nothing is allocated."""
     return nnx.eval_shape(lambda: Transformer(shape, jax.random.key(0), dtype))
+
+
+def with_value_head(model: Transformer, classes: int, key: jax.Array) -> Transformer:
+    """A model with the same weights (the very same arrays) and an untrained value head.
+
+    value_head [classes, D] is drawn from `key`, value_bias [classes] is zero.
+    """
+    graph, weights = nnx.split(model)
+    other = nnx.merge(graph, weights)
+    other.shape = replace(model.shape, value_classes=classes, value_hidden=0)
+    d, dtype = model.shape.width, model.embed.dtype
+    head = jax.random.normal(key, (classes, d)) * d**-0.5
+    sharding = model.norm[...].sharding  # whole on every device of the model's mesh
+    other.value_head = nnx.Param(jax.device_put(head.astype(dtype), sharding))
+    other.value_bias = nnx.Param(jax.device_put(jnp.zeros((classes,), dtype), sharding))
+    return other
 
 
 def rms_norm(x, weight, shape: ModelShape) -> jax.Array:

@@ -42,8 +42,8 @@ def run(
     """A result for each question, in the order in which their searches end.
 
     Without a scorer the only rule is "majority"; with one there are "best" and "weighted" too, and
-    "hierarchical" for chains of revisions. Raises ValueError before anything is sampled when the run
-    cannot be done (see `plan`).
+    "hierarchical" for chains of revisions. Raises ValueError before anything is sampled when the
+    run cannot be done (see `plan`).
     """
     by_id = {question.id: question for question in questions}
     chains = getattr(strategy, "chains", ())

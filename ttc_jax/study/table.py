@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
     """What to print of results.json: figures by level, counts, speed, and where the files lie."""
+    yield results["strategy"]
     yield figures_table(results["figures"])
     counts, timing = results["counts"], results["timing"]
     verdicts = ", ".join(f"{number} {name}" for name, number in counts["verdicts"].items())

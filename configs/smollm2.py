@@ -1,27 +1,35 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Best-of-N with SmolLM2-135M-Instruct: pass@1, pass@16 and majority@16 by difficulty level.
+"""SmolLM2-135M-Instruct on word problems: best-of-N, and any other search.
 
-Sixteen samples at temperature 0.5 for each of 100 word problems in five levels, from one-step sums
-to problems like those of GSM8K. The model and the questions come with the installation.
+The default draws 16 samples at temperature 0.5 for each of 100 word problems in five levels, from
+one-step sums to problems like those of GSM8K. The model and the questions come with the
+installation.
 
 Expected (seed 0): pass@1 18 %, pass@16 42 %, majority@16 24 %; pass@1 is 57 % on level 1, 29 % on
 level 2, and below 5 % from level 3 on; on 50 questions of GSM8K (`:gsm8k`) it is 1 %.
 Cost: 38,000 sampled tokens and 5,000 prompt tokens (the worked examples are encoded once); 7
 minutes on 2 busy CPU cores.
 
-    ttc run --config=configs/smollm2_best_of_n.py --workdir=runs/smollm2_best_of_n
+    ttc run --config=configs/smollm2.py --workdir=runs/smollm2
 
 Variants, one or more joined by commas: `tiny` (5 questions, 2 short samples: does it run at all),
-`gsm8k` and `math` (need --config.data.dir=DIR with the JSON lines of the set).
+`beam` (beam search on 20 questions against an untrained verifier: shows the machinery, its choices
+mean nothing; name a trained one with --config.scorer.path=DIR --config.scorer.format=NAME
+--config.scorer.untrained=False), `gsm8k` and `math` (need --config.data.dir=DIR with the JSON lines
+of the set). Strategies: best_of_n(N), beam(N,M), lookahead(N,M,k), dvts(N,M), rebase(N),
+revise(s,p).
 
-    ttc run --config=configs/smollm2_best_of_n.py:tiny --workdir=runs/tiny
-    ttc run --config=configs/smollm2_best_of_n.py:gsm8k --config.data.dir=DIR --workdir=runs/gsm8k
+    ttc run --config=configs/smollm2.py:tiny --workdir=runs/tiny
+    ttc run --config=configs/smollm2.py:beam --workdir=runs/beam
+    ttc run --config=configs/smollm2.py:beam --config.search.strategy="dvts(N=16,M=4)" \\
+        --workdir=runs/dvts
+    ttc run --config=configs/smollm2.py:gsm8k --config.data.dir=DIR --workdir=runs/gsm8k
 """
 
 from ml_collections import ConfigDict
 
-VARIANTS = ("tiny", "gsm8k", "math")
+VARIANTS = ("tiny", "beam", "gsm8k", "math")
 
 # Terse worked examples, one step per line. With them this small model answers far more often, and
 # in a fifth of the tokens, than when the chat template asks it to reason step by step.
@@ -62,7 +70,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
             raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
 
     config = ConfigDict()
-    config.job = "best_of_n"
     config.seed = 0
     config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
 
@@ -86,7 +93,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     # Sampling.
     config.sample = ConfigDict()
-    config.sample.n = 16
     config.sample.max_new = 128
     config.sample.temperature = 0.5  # at 0.8, over the full vocabulary, so small a model rambles
     config.sample.top_k = 0
@@ -94,11 +100,28 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.sample.min_p = 0.0
     config.sample.stop = ("\n\n",)  # ends a sample, beside the model's own end of turn
 
+    # Search: how the budget is spent, and where a step ends.
+    config.search = ConfigDict()
+    config.search.strategy = "best_of_n(N=16)"
+    config.search.delimiter = "\n"
+    config.search.max_step = 64  # tokens after which a step is cut
+
+    # Verifier: a checkpoint as for the model, "" for none.
+    config.scorer = ConfigDict()
+    config.scorer.path = ""
+    config.scorer.format = "steps"
+    config.scorer.aggregate = "last"
+    config.scorer.untrained = False  # True draws a value head at random: for trying things out
+    config.scorer.pages = 0  # 0: what the questions in flight can come to need
+    config.scorer.mesh = ConfigDict({"data": 0, "model": 0})  # 0: the policy's
+
     # The batch. None of this changes a sample.
     config.engine = ConfigDict()
     config.engine.rows = 64
+    config.engine.questions = 0  # in flight at once; 0: as many as keep the rows busy
     config.engine.page_size = 16
-    config.engine.pages = 0  # 0: enough for every row at full length
+    config.engine.pages = 0  # 0: what the questions in flight can come to need
+    config.engine.memory_gib = 0.0  # for keys and values on each device; 0: what it has free
     config.engine.segment = 64
     config.mesh = ConfigDict()
     config.mesh.data = 1
@@ -110,7 +133,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.grade.limit_s = 5.0
     config.grade.last_number = False  # True takes the last number where no answer is announced
     config.report = ConfigDict()
-    config.report.ks = (1, 16)
+    config.report.ks = (1, 16)  # of pass@k, for best_of_n only
     config.report.resamples = 10_000
     config.report.confidence = 0.95
 
@@ -123,9 +146,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.prompt.examples = ()
         config.sample.stop = ()
         config.sample.max_new = 512
+        config.search.delimiter = "\n\n"
+    if "beam" in variants:
+        config.search.strategy = "beam(N=16,M=4)"
+        config.scorer.path = config.model.path
+        config.scorer.untrained = True
+        config.data.limit = 20
     if "tiny" in variants:
         config.data.limit = 5
-        config.sample.n = 2
+        config.search.strategy = "beam(N=2,M=2)" if "beam" in variants else "best_of_n(N=2)"
+        config.search.max_step = 32
         config.sample.max_new = 32
         config.engine.rows = 16
         config.engine.segment = 32
