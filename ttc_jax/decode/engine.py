@@ -21,6 +21,8 @@ from ttc_jax.decode.stop import StopAutomaton
 # What starting a segment costs (forks, gathered contexts, the host), in decoding steps.
 _SEGMENT_COST = 3.0
 
+_keys = jax.jit(jax.vmap(row_keys, in_axes=(None, 0, 0)))
+
 
 class Engine:
     """Decodes up to `lanes` rows of each replica of a forest together, `segment` tokens at a time.
@@ -52,7 +54,6 @@ class Engine:
             )
         self.forest, self.stop, self.sampler = forest, stop, sampler
         self.lanes, self._segment, self._seed = lanes, segment, np.uint32(seed)
-        self._key = jax.jit(jax.vmap(row_keys, in_axes=(None, 0, 0)))
         # Vocabularies are often padded beyond the tokenizer: such ids leave the state alone.
         n_states, known = stop.next_state.shape
         table = np.repeat(np.arange(n_states, dtype=np.int16)[None], vocab, axis=0)
@@ -128,7 +129,7 @@ class Engine:
                 question[r, x], branch[r, x], greedy[r, x] = job.question, job.branch, job.greedy
             if refill:
                 floor[r] = max(0, len(replica) - self._idle_allowance())
-        keys = self._key(self._seed, question, branch)
+        keys = _keys(self._seed, question, branch)
         if not self._rollouts:
             greedy = None
         return programs.Rows(row, last, state, limit, keys, floor, greedy)

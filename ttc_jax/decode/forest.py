@@ -97,7 +97,7 @@ class Forest:
         self._noted[place] = row, n
         self.lens[place] = n
         if source in self._begins:
-            self._begins[place] = self._begins[source]
+            self._begins[place] = self._begins[source][:n]
         return place
 
     def cut(self, place: Place, n: int) -> None:
@@ -108,6 +108,8 @@ class Forest:
         if n < self.lens[place]:
             self._noted[place] = row, n
             self.lens[place] = n
+            if place in self._begins:  # what is written next may differ
+                self._begins[place] = self._begins[place][:n]
 
     def release(self, place: Place) -> None:
         """Give a row up; it may be taken again at once."""

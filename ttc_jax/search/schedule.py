@@ -128,8 +128,8 @@ class Scheduler:
         self._questions = deque(questions)
         self._plan = plan(strategy, questions, policy, scorer, batch)
         stop = _stops(strategy, policy)
-        self._bytes = policy.tokenizer.token_bytes()
-        self._bytes += [b""] * (policy.model.shape.vocab - len(self._bytes))
+        known = policy.tokenizer.token_bytes()
+        self._bytes = [*known, *[b""] * (policy.model.shape.vocab - len(known))]
         self.forest = Forest(
             policy.model, mesh=policy.mesh, rows=self._plan.rows, context=self._plan.context,
             pages=self._plan.pages, page_size=batch.page_size,
