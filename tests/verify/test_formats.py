@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every format against what its authors do with the whole text: the same ids, the same scores."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -290,6 +292,20 @@ def test_one_tag_and_one_score_for_each_step(formats, name, text):
         else:
             assert piece.ids.count(tag) == 1
             assert piece.at == len(piece.ids) - 1
+
+
+@pytest.mark.parametrize("name", ["rlhflow", "skywork_o1", "qwen_math_prm", "steps"])
+def test_long_solutions_keep_every_step(name, tmp_path):
+    """A tokenizer.json that cuts texts short, as some are saved, does not drop steps."""
+    path = KINDS[name](tmp_path) / "tokenizer.json"
+    cut = {"max_length": 16, "strategy": "LongestFirst", "direction": "Left", "stride": 0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation": cut}))
+    format = by_name(name, load_tokenizer(tmp_path))
+    steps = [f"Step {i}: it is {i}." for i in range(400)]
+    ids, places = pieces_of(format, QUESTIONS[0], steps)
+    assert len(ids) > 4096 and len(set(places)) == 400
+    text = format.tokenizer.decode(ids)
+    assert QUESTIONS[0] in text and all(step in text for step in steps)
 
 
 def test_newlines_within_a_step_of_skywork_become_blanks(formats):
