@@ -105,11 +105,15 @@ def plan(
 ) -> Plan:
     """The largest batch that fits, up to the one asked for; the scorer is prepared for it.
 
-    Raises ValueError, with the numbers, when not even one question fits, and when the strategy
-    cannot do without the scorer or with an outcome scorer.
+    Raises ValueError, with the numbers, when not even one question fits; for a prompt that the
+    model cannot read; and when the strategy cannot do without the scorer or with an outcome scorer.
     """
     _check_scorer(strategy, scorer)
-    prompts = {q.id: len(policy.prompt(q, ())) for q in questions}
+    prompts = {}
+    for question in questions:
+        tokens = policy.prompt(question, ())
+        check_prompt(question, tokens, policy)
+        prompts[question.id] = len(tokens)
     texts = {q.id: q.text for q in questions}
     replicas = policy.mesh.shape["data"]
     if batch.rows % replicas:
@@ -144,6 +148,19 @@ def plan(
     pages = batch.pages or pages_each * fitting
     expected = fitting, min(load.rows, lanes), longest // batch.page_size
     return Plan(lanes, rows_each * fitting, pages, fitting, context, held, expected)
+
+
+def check_prompt(question: Question, tokens: Sequence[int], policy: Policy) -> None:
+    """Raise ValueError, with the question, unless tokens are some of the model's vocabulary."""
+    vocab = policy.model.shape.vocab
+    if not len(tokens):
+        raise ValueError(f"question {question.id!r} has an empty prompt")
+    if min(tokens) < 0 or max(tokens) >= vocab:
+        bad = next(t for t in tokens if not 0 <= t < vocab)
+        raise ValueError(
+            f"question {question.id!r}: its prompt has token {bad}, outside the model's "
+            f"vocabulary of {vocab}"
+        )
 
 
 def _check_scorer(strategy: Strategy, scorer: Scorer | None) -> None:

@@ -21,7 +21,7 @@ from ttc_jax.decode.batch import Job, question_key
 from ttc_jax.decode.engine import Engine
 from ttc_jax.decode.forest import Forest, Place
 from ttc_jax.decode.stop import StopAutomaton, build
-from ttc_jax.search.plan import Batch, Policy, plan
+from ttc_jax.search.plan import Batch, Policy, check_prompt, plan
 from ttc_jax.search.strategy import Ask, Grow, Search, Strategy
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.scorer import Claim, Judgement, Scorer, State
@@ -239,15 +239,7 @@ class Scheduler:
                 flight.left -= 1
 
     def _check_prompt(self, question: Question, tokens: Sequence[int]) -> None:
-        vocab = self.policy.model.shape.vocab
-        if not len(tokens):
-            raise ValueError(f"question {question.id!r} has an empty prompt")
-        if min(tokens) < 0 or max(tokens) >= vocab:
-            bad = next(t for t in tokens if not 0 <= t < vocab)
-            raise ValueError(
-                f"question {question.id!r}: its prompt has token {bad}, outside the model's "
-                f"vocabulary of {vocab}"
-            )
+        check_prompt(question, tokens, self.policy)
         if len(tokens) + self.policy.max_new > self._plan.context:
             raise ValueError(
                 f"question {question.id!r}: a prompt of {len(tokens)} tokens was not planned for "
@@ -495,4 +487,5 @@ def search(
 
     Raises ValueError before anything is sampled when the run cannot be done (see `plan`).
     """
-    yield from Scheduler(strategy, questions, policy, scorer, batch).run(on_segment)
+    if questions:
+        yield from Scheduler(strategy, questions, policy, scorer, batch).run(on_segment)
