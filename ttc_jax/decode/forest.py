@@ -20,7 +20,7 @@ from ttc_jax.model.transformer import Transformer
 
 # Tokens per row in one call of `extend`; rows per call are such that their product, the area, stays
 # the same (or a quarter of it when there is little to do): few programs, of similar cost.
-_LENGTHS = (16, 64, 256)
+_LENGTHS = (32, 256)
 
 Place = tuple[int, int]  # replica, row
 
@@ -72,6 +72,8 @@ class Forest:
         self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
         self._noted: dict[Place, tuple[int, int]] = {}  # row, tokens of it, as they are on device
         self._begins: dict[Place, tuple[int, ...]] = {}
+        # Rows that were released since, which can still be begun from: as they are on the device.
+        self._left: dict[Place, tuple[int, ...]] = {}
         self.forks = 0
 
     # ------------------------------------------------------------------ rows, noted
@@ -88,21 +90,27 @@ class Forest:
 
     def copy(self, source: Place, n: int) -> Place:
         """A new row that holds the first n tokens of another one, in its pages."""
-        row, held = self._noted.get(source, (source[1], int(self.lens[source])))
+        row, held = self._as_noted(source)
         if n > held:
             raise ValueError(f"row {source} holds {held} tokens; {n} of them cannot be copied")
+        return self._copy((source[0], row), n, self._begins.get(source, ()))
+
+    def _as_noted(self, place: Place) -> tuple[int, int]:
+        """The row on the device that a row is to be a copy of, and how many tokens of it."""
+        return self._noted.get(place, (place[1], int(self.lens[place])))
+
+    def _copy(self, source: Place, n: int, begins: tuple[int, ...]) -> Place:
+        """A new row with the first n tokens of a row as it is on the device."""
         place = self.take(source[0])
-        if not n:
-            return place
-        self._noted[place] = row, n
-        self.lens[place] = n
-        if source in self._begins:
-            self._begins[place] = self._begins[source][:n]
+        if n:
+            self._noted[place] = source[1], n
+            self.lens[place] = n
+            self._begins[place] = begins[:n]
         return place
 
     def cut(self, place: Place, n: int) -> None:
         """Keep the first n tokens of a row: what a rollout appended is gone."""
-        row, held = self._noted.get(place, (place[1], int(self.lens[place])))
+        row, held = self._as_noted(place)
         if n > held:
             raise ValueError(f"row {place} holds {held} tokens; it cannot be cut to {n}")
         if n < self.lens[place]:
@@ -113,10 +121,12 @@ class Forest:
 
     def release(self, place: Place) -> None:
         """Give a row up; it may be taken again at once."""
+        begins = self._begins.pop(place, ())
         if self.lens[place]:
+            row, _ = self._as_noted(place)
+            self._left.setdefault((place[0], row), begins)
             self._noted[place] = place[1], 0
             self.lens[place] = 0
-        self._begins.pop(place, None)
         self._free[place[0]].append(place[1])
 
     # ------------------------------------------------------------------ device calls
@@ -130,6 +140,7 @@ class Forest:
             parent[place] = row
         self.cache = programs.fork(self.cache, parent, self.lens.copy(), mesh=self.mesh)
         self._noted.clear()
+        self._left.clear()
         self.forks += 1
 
     def plant(self, prompts: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[Place, int]]:
