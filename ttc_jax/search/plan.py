@@ -109,6 +109,8 @@ def plan(
     model cannot read; and when the strategy cannot do without the scorer or with an outcome scorer.
     """
     _check_scorer(strategy, scorer)
+    if not questions:
+        raise ValueError("there are no questions to search")
     prompts = {}
     for question in questions:
         tokens = policy.prompt(question, ())
@@ -128,10 +130,14 @@ def plan(
         # Rows whose step has ended wait for the rest of their round: twice the lanes keep busy.
         held, wanted = load.rows, -(-2 * lanes // load.rows)
         paths, tail = load.paths, min(load.steps * step, policy.max_new)
+        scored = held + paths  # what is continued stays until all that continues it is scored
     else:
         # Samples start as lanes become free; one more row holds the prompt for those that wait.
         held, wanted = min(load.rows, lanes) + 1, -(-lanes // load.rows) + 1
         paths, tail = min(load.paths, lanes), policy.max_new
+        scored = held
+    if load.attempts:  # all of them are held until the prompts made from them are
+        held = load.rows
     room = Room(held, paths, policy.max_new, tail, _tags(strategy, policy))
     if scorer is not None:
         scorer.prepare(texts, room)
@@ -147,7 +153,7 @@ def plan(
     fitting = _fitting(wanted, pages_each, longest, room, policy, scorer, batch)
     pages = batch.pages or pages_each * fitting
     expected = fitting, min(load.rows, lanes), longest // batch.page_size
-    return Plan(lanes, rows_each * fitting, pages, fitting, context, held, expected)
+    return Plan(lanes, rows_each * fitting, pages, fitting, context, scored, expected)
 
 
 def check_prompt(question: Question, tokens: Sequence[int], policy: Policy) -> None:

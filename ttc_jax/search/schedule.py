@@ -159,10 +159,12 @@ class Scheduler:
             self._admit()
             self._plant()
             yield from self._resume()
-            self._plant()
+            while self._planting:
+                self._plant()
+                yield from self._resume()
             self._fill()
             if not any(self._running):
-                if self._flights and not self._planting:
+                if self._flights:
                     raise RuntimeError("no question can go on: rows are held that nobody frees")
                 continue
             more = len(self._flights) > 1 or bool(self._questions)
@@ -427,8 +429,12 @@ class Scheduler:
     def _score(self, landed: list[_Run]) -> None:
         """Score what has landed, and hand it to its questions."""
         if self.scorer is not None and landed:
-            claims = [self._claim(run.flight, run.node) for run in landed]
-            for run, judgement in zip(landed, self.scorer.score(claims), strict=True):
+            judgements = self.scorer.score([self._claim(run.flight, run.node) for run in landed])
+            held = {flight: list(flight.states.values()) for flight in self._flights}
+            for run, judgement in zip(landed, judgements, strict=True):
+                held[run.flight] += [] if judgement.state is None else [judgement.state]
+            self._note("verifier_pages", self.scorer.pages_of(list(held.values())))
+            for run, judgement in zip(landed, judgements, strict=True):
                 self._judged(run.flight, run.node, judgement)
         for run in landed:
             run.flight.left -= 1
@@ -453,20 +459,19 @@ class Scheduler:
             self.scorer.close(flight.states.pop(node.parent))
 
     def _measure(self) -> None:
-        """Note the most pages that each question has held."""
+        """Note the pages that each question's rows hold."""
         places: dict[_Flight, list[Place]] = {
             flight: [held.place for held in flight.rows.values()] for flight in self._flights
         }
         for r, replica in enumerate(self._running):
             for run in replica:
                 places[run.flight].append((r, run.job.row))
-        pages = self.forest.pages_of(list(places.values()))
-        for flight, now in zip(places, pages, strict=True):
-            flight.usage["pages"] = max(flight.usage["pages"], now)
-        if self.scorer is not None:
-            pages = self.scorer.pages_of([list(f.states.values()) for f in places])
-            for flight, now in zip(places, pages, strict=True):
-                flight.usage["verifier_pages"] = max(flight.usage["verifier_pages"], now)
+        self._note("pages", self.forest.pages_of(list(places.values())))
+
+    def _note(self, kind: str, pages: Sequence[int]) -> None:
+        """Keep the most pages of a kind that each question has held."""
+        for flight, now in zip(self._flights, pages, strict=True):
+            flight.usage[kind] = max(flight.usage[kind], now)
 
 
 def _stops(strategy: Strategy, policy: Policy) -> StopAutomaton:

@@ -35,7 +35,8 @@ class State:
     """A scored beginning of a solution, held by a scorer until it is closed as often as given out.
 
     `length` tokens in the row at `place`, `steps` steps without the question, the last of which
-    scored `score`. `known` are the judgements of what has followed so far.
+    scored `score`; `opened` is the question by itself. `known` are the judgements of what has
+    followed so far.
     """
 
     question: str
@@ -43,6 +44,7 @@ class State:
     length: int
     steps: int = 0
     score: float = 0.0
+    opened: bool = False
     uses: int = 0
     known: dict = field(default_factory=dict)
 
@@ -64,14 +66,14 @@ class Claim:
     @property
     def key(self) -> tuple:
         """What tells claims after the same state apart."""
-        return self.steps, self.ahead, self.final
+        return self.steps, self.ahead
 
 
 @dataclass(frozen=True)
 class Judgement:
     """Scores in [0, 1] of a claim's steps and of its rollout's; the state to continue from.
 
-    `tokens` and `ahead_tokens` were encoded for it, tags included: none when the same claim had
+    `tokens` and `ahead_tokens` were encoded for it, tags included: none when the same steps had
     been judged before.
     """
 
@@ -197,7 +199,7 @@ class Verifier(Scorer):
         self._pages_each = pages_for(
             len(longest), rows=room.rows + 1, paths=room.paths, full=self._full, tail=self._tail,
             page_size=self._page_size,
-        )  # fmt: skip
+        ) + room.paths  # fmt: skip
 
     @property
     def bytes_each(self) -> int:
@@ -232,24 +234,28 @@ class Verifier(Scorer):
             prompts.append((replica, self._prompts[id]))
         planted = self.forest.plant(prompts)
         return [
-            (State(id, place, len(tokens), uses=1), encoded)
+            (State(id, place, len(tokens), opened=True, uses=1), encoded)
             for id, (place, encoded), (_, tokens) in zip(questions, planted, prompts, strict=True)
         ]
 
     def score(self, claims: Sequence[Claim]) -> list[Judgement]:
-        """See `Scorer`. Equal claims after the same state are read once and share their state."""
+        """See `Scorer`. Equal steps after the same state are read once and share their state."""
         fresh: dict[tuple, Claim] = {}
         for claim in claims:
             known = claim.state.known.get(claim.key)
-            if known is None or known.state is not None and not known.state.uses:
-                fresh.setdefault((id(claim.state), claim.key), claim)
+            if known is None or not (claim.final or known.state and known.state.uses):
+                key = id(claim.state), claim.key
+                if key not in fresh or fresh[key].final:  # of equals one that wants a state
+                    fresh[key] = claim
         self._judge(list(fresh.values()))
         judgements = []
         for claim in claims:
             judgement = claim.state.known[claim.key]
             if fresh.pop((id(claim.state), claim.key), None) is None:
                 judgement = replace(judgement, tokens=0, ahead_tokens=0)
-            if judgement.state is not None:
+            if claim.final:
+                judgement = replace(judgement, state=None)
+            else:
                 judgement.state.uses += 1
             judgements.append(judgement)
         return judgements
@@ -260,7 +266,7 @@ class Verifier(Scorer):
         if not state.uses:
             self.forest.release(state.place)
             state.known.clear()
-            if not state.steps:
+            if state.opened:
                 self._open[state.place[0]] -= 1
 
     def pages_of(self, groups: Sequence[Sequence[State]]) -> list[int]:
