@@ -71,8 +71,8 @@ class Forest:
         )  # fmt: skip
         self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
         self._noted: dict[Place, tuple[int, int]] = {}  # row, tokens of it, as they are on device
-        self._begins: dict[Place, tuple[int, ...]] = {}
-        # Rows that were released since, which can still be begun from: as they are on the device.
+        self._begins: dict[Place, tuple[int, ...]] = {}  # of the row's tokens, what was planted
+        # Rows on the device that were released, but are there until that is carried out.
         self._left: dict[Place, tuple[int, ...]] = {}
         self.forks = 0
 
@@ -124,7 +124,7 @@ class Forest:
         begins = self._begins.pop(place, ())
         if self.lens[place]:
             row, _ = self._as_noted(place)
-            self._left.setdefault((place[0], row), begins)
+            self._left[place[0], row] = max(self._left.get((place[0], row), ()), begins, key=len)
             self._noted[place] = place[1], 0
             self.lens[place] = 0
         self._free[place[0]].append(place[1])
@@ -164,7 +164,7 @@ class Forest:
                     continue
                 if not shared:
                     leaders.append(i)
-                place = self.copy(source, shared) if shared else self.take(replica)
+                place = self._copy(source, shared, tokens) if shared else self.take(replica)
                 planted[i] = place, len(tokens) - shared
                 now.append(Extension(place, tokens[shared:]))
             self.extend(now)
@@ -175,17 +175,15 @@ class Forest:
         return planted
 
     def _nearest(self, replica: int, tokens: Sequence[int]) -> tuple[Place, int]:
-        """A row that holds the longest beginning of tokens, and its length: 0 below a page."""
-        best = ((replica, 0), 0)
-        seen = set()
-        for place, held in self._begins.items():
-            if place[0] != replica or id(held) in seen:
-                continue
-            shared = min(_common(held, tokens), int(self.lens[place]))
-            if shared >= max(self.page_size, best[1] + 1):
-                best = (place, shared)
-            if self.lens[place] >= len(held):
+        """The longest beginning of tokens on the device: its row there, its length (0: no page)."""
+        rows = [((r, self._as_noted((r, row))[0]), held) for (r, row), held in self._begins.items()]
+        best, seen = ((replica, 0), 0), set()
+        for source, held in [*rows, *self._left.items()]:
+            if source[0] == replica and id(held) not in seen:
                 seen.add(id(held))
+                shared = _common(held, tokens)
+                if shared >= max(self.page_size, best[1] + 1):
+                    best = (source, shared)
         return best
 
     def extend(self, work: Sequence[Extension], reader: programs.Reader | None = None) -> list:
