@@ -156,9 +156,8 @@ class Scheduler:
         was planned.
         """
         while self._questions or self._flights:
-            self._admit()
-            self._plant()
             yield from self._resume()
+            self._admit()
             while self._planting:
                 self._plant()
                 yield from self._resume()
