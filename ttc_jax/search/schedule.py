@@ -166,13 +166,18 @@ class Scheduler:
                 if self._flights:
                     raise RuntimeError("no question can go on: rows are held that nobody frees")
                 continue
-            more = len(self._flights) > 1 or bool(self._questions)
             jobs = [[run.job for run in replica] for replica in self._running]
-            self.engine.run(jobs, refill=more)
+            self.engine.run(jobs, refill=self._refillable())
             self._measure()
             self._score(self._land())
             if on_segment is not None:
                 on_segment(self.progress)
+
+    def _refillable(self) -> bool:
+        """Whether there may be something to put on lanes that become free before the others."""
+        waiting = self._questions or any(flight.waiting for flight in self._flights)
+        in_rounds = self.strategy.stepwise or self.strategy.load.attempts
+        return bool(waiting or in_rounds and len(self._flights) > 1)
 
     @property
     def progress(self) -> Progress:
