@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -177,6 +178,44 @@ def test_kill_then_the_same_command(when, command, undisturbed, tmp_path):
     ]
     assert results_of(workdir) == results_of(undisturbed)
     assert len(json.loads((workdir / "config.json").read_text())["runs"]) == 2
+
+
+def beam_search(checkpoint: Path) -> list[str]:
+    """Flags that make the small run a beam search against an untrained verifier."""
+    return [
+        "--config.search.strategy=beam(N=4,M=2)",
+        "--config.search.max_step=6",
+        f"--config.scorer.path={checkpoint}",
+        "--config.scorer.untrained=True",
+    ]
+
+
+def test_a_beam_search_survives_a_kill_and_does_not_depend_on_devices(
+    checkpoint, cache, command, tmp_path
+):
+    flags = beam_search(checkpoint)
+    whole, killed, spread = (tmp_path / name for name in ("whole", "killed", "spread"))
+    assert main(command(*flags, workdir=whole)) == 0
+    died = python("-c", KILLED, "before", *command(*flags, workdir=killed)[1:])
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert len(list((killed / "samples").glob("*.parquet"))) == 2
+    assert main(command(*flags, workdir=killed)) == 0
+    assert main(command(*flags, "--config.mesh.data=4", workdir=spread)) == 0
+    trees = SampleStore(whole / "samples").read()
+    assert {row.role for row in trees} == {"prompt", "candidate", "expanded", "pruned"}
+    kept = [(row.question, row.branch, row.parent, row.role, row.tokens) for row in trees]
+    for other in (killed, spread):
+        rows = SampleStore(other / "samples").read()
+        assert [(r.question, r.branch, r.parent, r.role, r.tokens) for r in rows] == kept
+        assert np.allclose([r.value or 0 for r in rows], [r.value or 0 for r in trees], atol=1e-5)
+        assert results_of(other)["figures"] == results_of(whole)["figures"]
+    found = results_of(whole)
+    assert found["strategy"] == "beam(N=4,M=2)"
+    assert found["figures"]["all"].keys() == {
+        "questions", "majority@4", "best@4", "weighted@4", "coverage@4",
+    }  # fmt: skip
+    assert set(found["counts"]["flops"]) == {"prefill", "verifier_prefill", "decode", "verify"}
+    assert found["counts"]["tokens"] == found["counts"]["usage"]["decode"]
 
 
 def test_a_finished_run_reports_again_without_its_model(undisturbed, command, tmp_path, capsys):

@@ -56,7 +56,7 @@ class Sample:
       answer: the final answer of a candidate, None without one; of the plain prompt, the gold one.
       verdict: what grading found, "" for nodes that are no candidates.
       logprob: sum over `tokens`, in nats.
-      finish: "step" (it could go on), "stop" or "length".
+      finish: "step" (it could go on), "stop", "length", or "unread" (too long for the verifier).
       flops: FLOPs by phase.
       round: how often the strategy had asked for samples or prompts before.
       role: "prompt", "candidate", "expanded" (something was sampled after it) or "pruned".

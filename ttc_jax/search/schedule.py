@@ -452,6 +452,10 @@ class Scheduler:
     def _judged(self, flight: _Flight, node: Node, judgement: Judgement) -> None:
         node.scores, node.ahead_scores = judgement.scores, judgement.ahead_scores
         node.value = self.scorer.aggregate([*node.all_scores, *node.ahead_scores])
+        if judgement.unread:  # nothing can follow what the verifier cannot read
+            node.finish, node.value = "unread", 0.0
+            if node in flight.rows:
+                self.forest.release(flight.rows.pop(node).place)
         node.usage["verify"] = judgement.tokens
         if node.ahead:
             node.usage["verify_lookahead"] = judgement.ahead_tokens

@@ -21,12 +21,13 @@ class Node:
     times that the strategy had been asked before (0 for the first samples).
 
     tokens i32[len] and logprobs f32[len] are the node's own, delimiter or end included, and `text`
-    is their text. finish is "step" (a solution that can go on), "stop" (it ended, at `stopped_by`)
-    or "length" (no tokens were left). `steps` are the node's own non-empty steps and `scores` the
-    verifier's score of each (one for all of them from an outcome verifier; empty without one).
-    `value` is what strategies compare: the aggregate of the scores from the beginning of the
-    solution, or, of a node that was looked ahead from, at the end of `ahead`, the text of the
-    rollout, whose steps scored `ahead_scores`. `usage` counts tokens by phase.
+    is their text. finish is "step" (a solution that can go on), "stop" (it ended, at `stopped_by`),
+    "length" (no tokens were left) or "unread" (it outgrew the verifier's context; its value is 0).
+    `steps` are the node's own non-empty steps and `scores` the verifier's score of each (one for
+    all of them from an outcome verifier; empty without one). `value` is what strategies compare:
+    the aggregate of the scores from the beginning of the solution, or, of a node that was looked
+    ahead from, at the end of `ahead`, the text of the rollout, whose steps scored `ahead_scores`.
+    `usage` counts tokens by phase.
     """
 
     number: int

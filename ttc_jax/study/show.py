@@ -26,7 +26,7 @@ MARKS = {
     Verdict.UNPARSED: ("no answer", "bold yellow"),
     Verdict.TIMEOUT: ("grading timed out", "bold yellow"),
 }
-ENDS = {"step": "unfinished  ", "length": "out of tokens  "}
+ENDS = {"step": "unfinished  ", "length": "out of tokens  ", "unread": "unread  "}
 SCORES = 4  # of a node with more, the first and the last few are shown
 
 

@@ -82,6 +82,7 @@ class Judgement:
     state: State | None
     tokens: int
     ahead_tokens: int
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,11 @@ class Verifier(Scorer):
         return self._forest
 
     def prepare(self, questions: Mapping[str, str], room: Room) -> None:
-        """See `Scorer`. The tokens of solutions are taken to be as many as the policy's."""
+        """See `Scorer`. Solutions may have a quarter more tokens than for the policy."""
         self._prompts = {id: self.format.begin(text) for id, text in questions.items()}
         name, longest = max(self._prompts.items(), key=lambda item: len(item[1]))
         tags = room.steps * self.format.overhead
-        self._full, self._tail = room.context + tags, min(room.tail, room.context) + tags
-        context, limit = len(longest) + self._full, self.model.shape.context
+        context, limit = len(longest) + room.context + tags, self.model.shape.context
         if context > limit:
             raise ValueError(
                 f"the verifier reads at most {limit} tokens, but question {name!r} has "
@@ -195,9 +195,12 @@ class Verifier(Scorer):
                 f"steps {tags}: {context} together; lower max_new, or take a verifier with a "
                 f"longer context"
             )
-        self._context = context
+        # Another tokenizer, or text that is not UTF-8, may come to more tokens than the policy's.
+        full = min(room.context + room.context // 4 + tags, limit - len(longest))
+        tail = min(room.tail + room.tail // 4 + tags, full)
+        self._context = len(longest) + full
         self._pages_each = pages_for(
-            len(longest), rows=room.rows + 1, paths=room.paths, full=self._full, tail=self._tail,
+            len(longest), rows=room.rows + 1, paths=room.paths, full=full, tail=tail,
             page_size=self._page_size,
         ) + room.paths  # fmt: skip
 
@@ -243,7 +246,8 @@ class Verifier(Scorer):
         fresh: dict[tuple, Claim] = {}
         for claim in claims:
             known = claim.state.known.get(claim.key)
-            if known is None or not (claim.final or known.state and known.state.uses):
+            held = known and known.state and known.state.uses
+            if known is None or not (claim.final or known.unread or held):
                 key = id(claim.state), claim.key
                 if key not in fresh or fresh[key].final:  # of equals one that wants a state
                     fresh[key] = claim
@@ -255,7 +259,7 @@ class Verifier(Scorer):
                 judgement = replace(judgement, tokens=0, ahead_tokens=0)
             if claim.final:
                 judgement = replace(judgement, state=None)
-            else:
+            elif judgement.state is not None:
                 judgement.state.uses += 1
             judgements.append(judgement)
         return judgements
@@ -289,21 +293,19 @@ class Verifier(Scorer):
 
     def _read(self, claims: list[Claim]) -> None:
         """Append the claims' tokens to copies of their states' rows, and note the judgements."""
-        pieces = [self._pieces(claim) for claim in claims]
-        work = []
-        for claim, own in zip(claims, pieces, strict=True):
+        work, pieces, read = [], [], []
+        for claim in claims:
+            own = self._pieces(claim)
             ids = [id for piece in own for id in piece.ids]
-            total = claim.state.length + len(ids)
-            if total > self.forest.context:
-                raise ValueError(
-                    f"question {claim.state.question!r}: a solution has {total} tokens for the "
-                    f"verifier, more than the {self.forest.context} that were planned for; its "
-                    f"tokenizer cuts text finer than the policy's: lower the solution's length"
-                )
+            if claim.state.length + len(ids) > self.forest.context:
+                claim.state.known[claim.key] = Judgement((), (), None, 0, 0, unread=True)
+                continue
             place = self.forest.copy(claim.state.place, claim.state.length)
             work.append(Extension(place, ids))
+            pieces.append(own)
+            read.append(claim)
         readings = self.forest.extend(work, self.format.reader)
-        for claim, own, piece, reading in zip(claims, pieces, work, readings, strict=True):
+        for claim, own, piece, reading in zip(read, pieces, work, readings, strict=True):
             scores = self._scores(claim, own, reading)
             n = len(claim.steps)
             tokens = sum(len(step.ids) for step in own[:n])
