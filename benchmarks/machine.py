@@ -1,10 +1,13 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine can do at best: the rates that floors are computed from."""
+"""What this machine can do at best, and where the time of a run goes."""
 
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +34,57 @@ def copy_bytes(size: int) -> float:
     """Bytes per second read and written by an elementwise pass over `size` bytes."""
     x = jnp.ones((size // 4,), jnp.float32)
     return 2 * size / seconds(jax.jit(lambda x: x + 1), x)
+
+
+class Clock:
+    """Seconds and calls by label, from timers put around functions and the device work they start.
+
+    A timer within another one counts for its own label only, so that labels add up to the whole.
+    """
+
+    def __init__(self):
+        self.seconds, self.calls = Counter(), Counter()
+        self._inner: list[float] = []
+
+    @contextmanager
+    def on(self, label: str) -> Iterator[None]:
+        """Counts what is done inside, and calls of other timers inside apart from it."""
+        start = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            spent, inner = time.perf_counter() - start, self._inner.pop()
+            self.seconds[label] += spent - inner
+            self.calls[label] += 1
+            if self._inner:
+                self._inner[-1] += spent
+
+    def around(self, owner, name: str, label: Callable[..., str]):
+        """A context in which calls of owner.name count for label(*arguments)."""
+        fn = getattr(owner, name)
+
+        def timed(*args, **kwargs):
+            with self.on(label(*args, **kwargs)):
+                return jax.block_until_ready(fn(*args, **kwargs))
+
+        return mock.patch.object(owner, name, timed)
+
+
+@contextmanager
+def compilations() -> Iterator[Counter]:
+    """Counts programs compiled (or read from the compilation cache) inside, and their seconds."""
+    counts = Counter()
+
+    def listen(event: str, seconds: float, **_) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            counts.update(programs=1, seconds=seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield counts
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def print_table(headers: list[str], rows: list[list]) -> None:
