@@ -31,7 +31,7 @@ from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, abstract
 from ttc_jax.search.plan import Policy
 from ttc_jax.search.schedule import Scheduler
-from ttc_jax.verify.formats import Steps
+from ttc_jax.verify.plain_formats import Steps
 from ttc_jax.verify.scorer import Verifier
 
 CONFIG = Path(__file__).parents[1] / "configs" / "smollm2.py"

@@ -33,7 +33,7 @@ from ttc_jax.search.strategy import Strategy
 from ttc_jax.study import summary
 from ttc_jax.study.stats import bootstrap
 from ttc_jax.study.table import report
-from ttc_jax.verify.formats import by_name
+from ttc_jax.verify.format_names import by_name
 from ttc_jax.verify.grade import Grader
 from ttc_jax.verify.scorer import AGGREGATES, Verifier
 

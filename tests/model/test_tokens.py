@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 
-from ttc_jax.model.tokens import load_tokenizer
+from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.tokens_gguf import Kind, tokenizer_files
 
 CORPUS = [

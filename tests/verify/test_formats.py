@@ -15,9 +15,11 @@ from model.tiny_models import hf_model
 from verify import tiny_verifiers as tiny
 
 from ttc_jax.model.load import load_model
-from ttc_jax.model.tokens import load_tokenizer
+from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.transformer import forward
-from ttc_jax.verify.formats import Format, Piece, Steps, by_name, continued
+from ttc_jax.verify.format_names import by_name
+from ttc_jax.verify.formats import Format, Piece, continued
+from ttc_jax.verify.plain_formats import Steps
 
 TOLERANCE = 1e-4
 KINDS = {

@@ -26,7 +26,8 @@ from ttc_jax.model.hf_config import shape_from_hf, shape_to_hf
 from ttc_jax.model.names import Place, canonical, place, value_head
 from ttc_jax.model.settings import read_json
 from ttc_jax.model.shape import ModelShape
-from ttc_jax.model.tokens import Tokenizer, load_tokenizer
+from ttc_jax.model.token_files import load_tokenizer
+from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, abstract
 from ttc_jax.model.weights import Tensor, new_directory, write_tensors
 

@@ -9,10 +9,9 @@ Three kinds are read: `tokenizer.json` (the `tokenizers` package), a SentencePie
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from ttc_jax.model.chat import render
-from ttc_jax.model.settings import Settings, read_settings
+from ttc_jax.model.settings import Settings
 
 # Tokens that end a turn of chat. They stop generation where the chat template writes them, even
 # when a checkpoint forgot to list them among its eos ids.
@@ -129,46 +128,3 @@ class Tokenizer(ABC):
     def _special(self, name: str) -> int | None:
         text = self._texts.get(name)
         return None if text is None else self._id(text)
-
-
-def load_tokenizer(path) -> Tokenizer:
-    """The tokenizer of a checkpoint directory, or of one tokenizer.json, tokenizer.model or .gguf.
-
-    A directory is read from its tokenizer.json, else from its tokenizer.model; the settings beside
-    it (tokenizer_config.json, special_tokens_map.json, generation_config.json,
-    chat_template.jinja) apply in both cases.
-
-    Raises:
-        FileNotFoundError: there is nothing to read at `path`.
-        ValueError: the file is damaged or of a kind that is not supported.
-    """
-    path = Path(path)
-    if path.is_dir():
-        path = _tokenizer_file(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no tokenizer at {path}: there is no such file or directory")
-    if path.suffix == ".json":
-        from ttc_jax.model.tokens_json import JsonTokenizer
-
-        return JsonTokenizer(path.read_text(encoding="utf-8"), read_settings(path.parent), path)
-    if path.suffix == ".model":
-        from ttc_jax.model.tokens_spm import SentencePieceTokenizer
-
-        return SentencePieceTokenizer(path.read_bytes(), read_settings(path.parent), path)
-    if path.suffix == ".gguf":
-        from ttc_jax.model.tokens_gguf import load_gguf_tokenizer
-
-        return load_gguf_tokenizer(path)
-    raise ValueError(f"{path}: a tokenizer is a .json, .model or .gguf file, not {path.suffix!r}")
-
-
-def _tokenizer_file(directory: Path) -> Path:
-    for name in ("tokenizer.json", "tokenizer.model"):
-        if (directory / name).is_file():
-            return directory / name
-    hint = ""
-    if (directory / "vocab.json").is_file():
-        hint = "; vocab.json and merges.txt alone are not read, save a tokenizer.json with them"
-    raise FileNotFoundError(
-        f"no tokenizer in {directory}: expected tokenizer.json or tokenizer.model{hint}"
-    )
