@@ -32,7 +32,7 @@ from ttc_jax.model.transformer import Transformer, abstract
 from ttc_jax.search.plan import Policy
 from ttc_jax.search.schedule import Scheduler
 from ttc_jax.verify.plain_formats import Steps
-from ttc_jax.verify.scorer import Verifier
+from ttc_jax.verify.verifier import Verifier
 
 CONFIG = Path(__file__).parents[1] / "configs" / "smollm2.py"
 NEVER = "\0\0\0\0"  # a stop string that does not come

@@ -35,7 +35,8 @@ from ttc_jax.study.stats import bootstrap
 from ttc_jax.study.table import report
 from ttc_jax.verify.format_names import by_name
 from ttc_jax.verify.grade import Grader
-from ttc_jax.verify.scorer import AGGREGATES, Verifier
+from ttc_jax.verify.scorer import AGGREGATES
+from ttc_jax.verify.verifier import Verifier
 
 METRICS_EVERY_S = 10.0
 AT_LEAST_1 = (

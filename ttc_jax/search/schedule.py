@@ -11,22 +11,20 @@ from any question, between two segments.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from ttc_jax.data.prompts import split_steps
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.batch import Job, question_key
 from ttc_jax.decode.engine import Engine
 from ttc_jax.decode.forest import Forest, Place
-from ttc_jax.decode.stop import StopAutomaton, build
+from ttc_jax.search.flight import Flight, Held, Run
 from ttc_jax.search.plan import Batch, Policy, check_prompt, plan
-from ttc_jax.search.strategy import Ask, Grow, Search, Strategy
+from ttc_jax.search.steps import StepReader
+from ttc_jax.search.strategy import Ask, Grow, Strategy
 from ttc_jax.search.tree import Node, Tree
-from ttc_jax.verify.scorer import Claim, Judgement, Scorer, State
-
-_TAIL = 256  # bytes of a solution that stop strings across steps are looked for in
+from ttc_jax.verify.scorer import Claim, Judgement, Scorer
 
 
 @dataclass(frozen=True)
@@ -57,56 +55,6 @@ class Progress:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Held:
-    """A row that a node can be continued from.
-
-    The row at `place` holds `cached` tokens up to but without the node's last one; `length` is that
-    of the solution in tokens, `tail` its last bytes, `state` the stop automaton's after them.
-    """
-
-    place: Place
-    cached: int
-    last: int
-    length: int = 0
-    tail: bytes = b""
-    state: int = 0
-
-
-@dataclass(eq=False)
-class _Flight:
-    """A question in flight: its strategy, and what it holds on the devices."""
-
-    question: Question
-    search: Search
-    replica: int
-    root: Node
-    key: int
-    state: State | None = None  # of the question in the scorer, kept to the end
-    nodes: list[Node] = field(default_factory=list)
-    rows: dict[Node, _Held] = field(default_factory=dict)
-    states: dict[Node, State] = field(default_factory=dict)
-    command: Grow | Ask | None = None
-    asked: list[Node] = field(default_factory=list)
-    waiting: deque[Node] = field(default_factory=deque)
-    unstarted: Counter = field(default_factory=Counter)  # children not started, by parent
-    unscored: Counter = field(default_factory=Counter)
-    left: int = 0
-    rounds: int = 0
-    usage: Counter = field(default_factory=Counter)
-
-
-@dataclass(eq=False)
-class _Run:
-    """A node being sampled, or rolled out from."""
-
-    flight: _Flight
-    node: Node
-    job: Job
-    before: _Held
-    steps_ahead: int = 0  # of the rollout that are still to come
-
-
 class Scheduler:
     """One run of a strategy over questions; iterate over it once."""
 
@@ -127,9 +75,7 @@ class Scheduler:
         self.strategy, self.policy, self.scorer = strategy, policy, scorer
         self._questions = deque(questions)
         self._plan = plan(strategy, questions, policy, scorer, batch)
-        stop = _stops(strategy, policy)
-        known = policy.tokenizer.token_bytes()
-        self._bytes = [*known, *[b""] * (policy.model.shape.vocab - len(known))]
+        self._reader = StepReader(policy, strategy.stepwise)
         self.forest = Forest(
             policy.model, mesh=policy.mesh, rows=self._plan.rows, context=self._plan.context,
             pages=self._plan.pages, page_size=batch.page_size,
@@ -137,13 +83,13 @@ class Scheduler:
         if scorer is not None:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)
         self.engine = Engine(
-            self.forest, stop=stop, sampler=policy.sampler, lanes=self._plan.lanes,
+            self.forest, stop=self._reader.stop, sampler=policy.sampler, lanes=self._plan.lanes,
             segment=batch.segment, seed=batch.seed, expected=self._plan.expected,
             rollouts=strategy.load.steps > 1,
         )  # fmt: skip
-        self._flights: list[_Flight] = []
-        self._running: list[list[_Run]] = [[] for _ in range(self.forest.replicas)]
-        self._planting: list[tuple[_Flight, Node, Sequence[int]]] = []
+        self._flights: list[Flight] = []
+        self._running: list[list[Run]] = [[] for _ in range(self.forest.replicas)]
+        self._planting: list[tuple[Flight, Node, Sequence[int]]] = []
         self._total = len(questions)
         self._counts: Counter = Counter()
         self._start = time.perf_counter()
@@ -213,7 +159,7 @@ class Scheduler:
             if held[replica] == self._plan.questions:
                 break
             question, root = self._questions.popleft(), Node(-1)
-            flight = _Flight(
+            flight = Flight(
                 question, self.strategy.search(root), replica, root, question_key(question.id)
             )
             flight.nodes.append(root)
@@ -237,7 +183,7 @@ class Scheduler:
             self._check_prompt(flight.question, tokens)
         planted = self.forest.plant([(f.replica, tokens[:-1]) for f, _, tokens in planting])
         for (flight, node, tokens), (place, encoded) in zip(planting, planted, strict=True):
-            flight.rows[node] = _Held(place, len(tokens) - 1, int(tokens[-1]))
+            flight.rows[node] = Held(place, len(tokens) - 1, int(tokens[-1]))
             node.tokens = np.asarray(tokens, np.int32)
             node.usage["prefill"] = encoded
             self._counts["prefill"] += encoded
@@ -266,53 +212,29 @@ class Scheduler:
                 except StopIteration as end:
                     yield self._finish(flight, end.value)
                     break
-                if isinstance(command, Ask):
-                    self._ask(flight, command)
-                else:
-                    self._grow(flight, command)
+                if isinstance(command, Grow):
+                    self._give_up(flight, set(command.parents))
+                    flight.children(command)
+                else:  # what the prompts begin like is held until they have been made
+                    flight.prompts(command)
+                    for node, attempts in zip(flight.asked, command.attempts, strict=True):
+                        texts = [attempt.solution for attempt in attempts]
+                        tokens = self.policy.prompt(flight.question, texts)
+                        self._planting.append((flight, node, tokens))
 
-    def _grow(self, flight: _Flight, command: Grow) -> None:
-        """Queue the children asked for; give up all nodes that have none."""
-        self._give_up(flight, set(command.parents))
-        flight.command, first = command, sum(node.number >= 0 for node in flight.nodes)
-        flight.asked = [
-            Node(first + i, parent, flight.rounds) for i, parent in enumerate(command.parents)
-        ]
-        flight.left = len(flight.asked)
-        flight.unstarted.update(command.parents)
-        flight.unscored.update(command.parents)
-        flight.waiting.extend(flight.asked)
-        flight.nodes += flight.asked
-
-    def _ask(self, flight: _Flight, command: Ask) -> None:
-        """Queue the prompts asked for. What they begin like is still held while they are made."""
-        flight.command = command
-        flight.asked = []
-        for attempts in command.attempts:
-            node = Node(-1 - sum(n.number < 0 for n in flight.nodes), round=flight.rounds)
-            flight.asked.append(node)
-            flight.nodes.append(node)
-            tokens = self.policy.prompt(flight.question, [a.solution for a in attempts])
-            self._planting.append((flight, node, tokens))
-            if flight.state is not None:
-                flight.states[node] = flight.state
-                flight.state.uses += 1
-        flight.left = len(flight.asked)
-
-    def _give_up(self, flight: _Flight, parents: set[Node]) -> None:
+    def _give_up(self, flight: Flight, parents: set[Node]) -> None:
         for node in [node for node in flight.rows if node not in parents]:
             self.forest.release(flight.rows.pop(node).place)
         for node in [node for node in flight.states if node not in parents]:
             self.scorer.close(flight.states.pop(node))
 
-    def _finish(self, flight: _Flight, candidates: list[Node]) -> Tree:
+    def _finish(self, flight: Flight, candidates: list[Node]) -> Tree:
         self._give_up(flight, set())
         if flight.state is not None:
             self.scorer.close(flight.state)
         self._flights.remove(flight)
         self._counts["done"] += 1
-        nodes = sorted(flight.nodes, key=lambda n: (n.number >= 0, abs(n.number)))
-        return Tree(flight.question.id, nodes, list(candidates), flight.usage)
+        return flight.tree(candidates)
 
     # ------------------------------------------------------------------ lanes
 
@@ -338,99 +260,75 @@ class Scheduler:
                 if not flight.command.whole:
                     limit = min(limit, self.policy.max_step)
                 job = Job(place[1], flight.key, node.number, held.last, limit, held.state)
-                running.append(_Run(flight, node, job, held))
+                running.append(Run(flight, node, job, held))
 
-    def _land(self) -> list[_Run]:
+    def _land(self) -> list[Run]:
         """The runs whose node is complete, off their lanes; others go on."""
         landed = []
         for r, replica in enumerate(self._running):
             stay = []
             for run in replica:
-                more = self._look_on(run, r) if run.steps_ahead else self._step(run, r)
+                more = self._look_on(run, r) if run.ahead else self._step(run, r)
                 (stay if more else landed).append(run)
             self._running[r] = stay
         return landed
 
-    def _step(self, run: _Run, r: int) -> bool:
+    def _step(self, run: Run, r: int) -> bool:
         """Whether the run goes on after a segment: until its step has ended, and its rollout."""
-        job, stop = run.job, self.engine.stop
-        met = stop.met(job.state)
-        if met is None and job.limit:
+        job, policy, flight, node = run.job, self.policy, run.flight, run.node
+        found = self._reader.read(job, run.before.tail)
+        if found is None:
             return True
-        tokens, logprobs = job.sampled()
-        data = b"".join(self._bytes[t] for t in tokens)
-        tail = (run.before.tail + data)[-_TAIL:]
-        length = run.before.length + len(tokens)
-        met = self._end_in(tail, tokens) if met == self.policy.delimiter else met
-        text = data.decode(errors="replace")
-        if met == self.policy.delimiter and not text.strip() and job.limit:
-            job.state = stop.resume(tail)  # a blank line is no step
+        if found.met == policy.delimiter and not found.text.strip() and job.limit:
+            job.state = self._reader.resume(found.tail)  # a blank line is no step
             return True
-        node, flight = run.node, run.flight
-        if met is not None and met != self.policy.delimiter:
-            finish = "stop"
-        else:
-            room = length < self.policy.max_new and not flight.command.whole
-            finish = "step" if room else "length"
-        node.tokens, node.logprobs, node.text = tokens, logprobs, text
-        node.finish, node.stopped_by = finish, met
-        node.usage["decode"] = len(tokens)
-        node.steps = self._split(text)
-        place = (r, job.row)
-        if node.finished:
-            if self.strategy.load.attempts:  # the next prompt may begin like this one
-                flight.rows[node] = _Held(place, run.before.cached + len(tokens), job.last)
-            else:
-                self.forest.release(place)
-            return False
-        held = _Held(
-            place, run.before.cached + len(tokens), job.last, length, tail, stop.resume(tail)
+        length = run.before.length + len(found.tokens)
+        if found.met not in (None, policy.delimiter):
+            node.finish = "stop"
+        elif length == policy.max_new or flight.command.whole:
+            node.finish = "length"
+        node.tokens, node.logprobs, node.text = found.tokens, found.logprobs, found.text
+        node.stopped_by, node.steps = found.met, self._reader.split(found.text)
+        node.usage["decode"] = len(found.tokens)
+        held = Held(
+            place=(r, job.row),
+            cached=run.before.cached + len(found.tokens),
+            last=job.last,
+            length=length,
+            tail=found.tail,
+            state=self._reader.resume(found.tail),
         )
-        flight.rows[node] = held
-        if not flight.command.lookahead:
+        # The next prompt of a revision may begin like this one.
+        if not node.finished or self.strategy.load.attempts:
+            flight.rows[node] = held
+        else:
+            self.forest.release(held.place)
+        if node.finished or not flight.command.lookahead:
             return False
-        run.before, run.steps_ahead = held, flight.command.lookahead
-        limit = min(run.steps_ahead * self.policy.max_step, self.policy.max_new - length)
+        run.before, run.ahead = held, flight.command.lookahead
+        limit = min(run.ahead * policy.max_step, policy.max_new - length)
         run.job = Job(job.row, job.question, job.branch, job.last, limit, held.state, greedy=True)
         return True
 
-    def _look_on(self, run: _Run, r: int) -> bool:
+    def _look_on(self, run: Run, r: int) -> bool:
         """Whether a rollout goes on; at its end the row is cut back to the node."""
-        job, stop, node = run.job, self.engine.stop, run.node
-        met = stop.met(job.state)
-        if met is None and job.limit:
+        job, node = run.job, run.node
+        found = self._reader.read(job, run.before.tail)
+        if found is None:
             return True
-        tokens, _ = job.sampled()
-        data = b"".join(self._bytes[t] for t in tokens)
-        tail = (run.before.tail + data)[-_TAIL:]
-        met = self._end_in(tail, tokens) if met == self.policy.delimiter else met
-        text = data.decode(errors="replace")
-        steps = self._split(text)
-        wanted = run.flight.command.lookahead
-        if met == self.policy.delimiter and job.limit and len(steps) < wanted:
-            job.state = stop.resume(tail)
+        steps = len(self._reader.split(found.text))
+        if found.met == self.policy.delimiter and job.limit and steps < run.ahead:
+            job.state = self._reader.resume(found.tail)
             return True
-        node.ahead = text
-        node.usage["lookahead"] = len(tokens)
-        self._counts["lookahead"] += len(tokens)
+        node.ahead = found.text
+        node.usage["lookahead"] = len(found.tokens)
+        self._counts["lookahead"] += len(found.tokens)
         self.forest.cut((r, job.row), run.before.cached)
         return False
 
-    def _end_in(self, tail: bytes, tokens: np.ndarray) -> str:
-        """The end string that the last token completed beside the delimiter, else the delimiter."""
-        last = len(self._bytes[tokens[-1]])
-        for end in self.policy.ends:
-            data = end.encode()
-            if data in tail[-(len(data) - 1 + last) :]:
-                return end
-        return self.policy.delimiter
-
-    def _split(self, text: str) -> tuple[str, ...]:
-        return tuple(step.text for step in split_steps(text, self.policy.delimiter))
-
     # ------------------------------------------------------------------ scores
 
-    def _score(self, landed: list[_Run]) -> None:
+    def _score(self, landed: list[Run]) -> None:
         """Score what has landed, and hand it to its questions."""
         if self.scorer is not None and landed:
             judgements = self.scorer.score([self._claim(run.flight, run.node) for run in landed])
@@ -443,13 +341,13 @@ class Scheduler:
         for run in landed:
             run.flight.left -= 1
 
-    def _claim(self, flight: _Flight, node: Node) -> Claim:
+    def _claim(self, flight: Flight, node: Node) -> Claim:
         state = flight.states[node.parent]
         if self.scorer.outcome:
             return Claim(state, (node.solution,), final=True)
-        return Claim(state, node.steps, self._split(node.ahead), node.finished)
+        return Claim(state, node.steps, self._reader.split(node.ahead), node.finished)
 
-    def _judged(self, flight: _Flight, node: Node, judgement: Judgement) -> None:
+    def _judged(self, flight: Flight, node: Node, judgement: Judgement) -> None:
         node.scores, node.ahead_scores = judgement.scores, judgement.ahead_scores
         node.value = self.scorer.aggregate([*node.all_scores, *node.ahead_scores])
         if judgement.unread:  # nothing can follow what the verifier cannot read
@@ -468,7 +366,7 @@ class Scheduler:
 
     def _measure(self) -> None:
         """Note the pages that each question's rows hold."""
-        places: dict[_Flight, list[Place]] = {
+        places: dict[Flight, list[Place]] = {
             flight: [held.place for held in flight.rows.values()] for flight in self._flights
         }
         for r, replica in enumerate(self._running):
@@ -480,11 +378,6 @@ class Scheduler:
         """Keep the most pages of a kind that each question has held."""
         for flight, now in zip(self._flights, pages, strict=True):
             flight.usage[kind] = max(flight.usage[kind], now)
-
-
-def _stops(strategy: Strategy, policy: Policy) -> StopAutomaton:
-    strings = policy.ends + ((policy.delimiter,) if strategy.stepwise else ())
-    return build(policy.tokenizer.token_bytes(), policy.tokenizer.eos, strings)
 
 
 def search(

@@ -1,0 +1,73 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where steps and solutions end in what was sampled."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttc_jax.data.prompts import split_steps
+from ttc_jax.decode.batch import Job
+from ttc_jax.decode.stop import StopAutomaton, build
+from ttc_jax.search.plan import Policy
+
+_TAIL = 256  # bytes of a solution that stop strings across steps are looked for in
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a job sampled until it stopped: tokens i32[len], logprobs f32[len] and their text.
+
+    `tail` are the last bytes of the solution with them; `met` is what stopped it, an end-of-turn
+    token, an end string or the delimiter of steps, or None where its tokens were used up.
+    """
+
+    tokens: np.ndarray
+    logprobs: np.ndarray
+    text: str
+    tail: bytes
+    met: int | str | None
+
+
+class StepReader:
+    """Reads what jobs of a policy sampled.
+
+    With `stepwise` the delimiter stops a job as the ends of solutions do. The automaton reports
+    whichever string is complete first; an end that begins with the delimiter (a blank line after a
+    newline) is found here when one token completes both, and by `resume` when it takes another.
+    """
+
+    def __init__(self, policy: Policy, stepwise: bool):
+        self._policy = policy
+        known = policy.tokenizer.token_bytes()
+        strings = policy.ends + ((policy.delimiter,) if stepwise else ())
+        self.stop: StopAutomaton = build(known, policy.tokenizer.eos, strings)
+        self._bytes = [*known, *[b""] * (policy.model.shape.vocab - len(known))]
+
+    def read(self, job: Job, tail: bytes) -> Stretch | None:
+        """What the job sampled after a solution that ends with `tail`; None while it goes on."""
+        met = self.stop.met(job.state)
+        if met is None and job.limit:
+            return None
+        tokens, logprobs = job.sampled()
+        data = b"".join(self._bytes[token] for token in tokens)
+        tail = (tail + data)[-_TAIL:]
+        if met == self._policy.delimiter:
+            met = self._end_in(tail, len(self._bytes[tokens[-1]]))
+        return Stretch(tokens, logprobs, data.decode(errors="replace"), tail, met)
+
+    def resume(self, tail: bytes) -> int:
+        """The automaton's state in which a solution that ends with `tail` goes on."""
+        return self.stop.resume(tail)
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """The non-empty steps of a text."""
+        return tuple(step.text for step in split_steps(text, self._policy.delimiter))
+
+    def _end_in(self, tail: bytes, last: int) -> str:
+        """The end string that the last token, `last` bytes, completed too; else the delimiter."""
+        for end in self._policy.ends:
+            data = end.encode()
+            if data in tail[-(len(data) - 1 + last) :]:
+                return end
+        return self._policy.delimiter
