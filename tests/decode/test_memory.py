@@ -9,33 +9,43 @@ import pytest
 from decode.tiny_model import random_model
 
 from ttc_jax.core.mesh import make_mesh
+from ttc_jax.data.sources import Question
 from ttc_jax.decode import pages as paging
-from ttc_jax.decode.batch import Request
 from ttc_jax.decode.cache import Cache
-from ttc_jax.decode.engine import Engine
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.decode.segment import Groups, Rows, decode_segment, extend, fork, rollback
-from ttc_jax.decode.stop import build
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.transformer import abstract
+from ttc_jax.search.plan import Batch, Policy
+from ttc_jax.search.sampling import BestOfN
+from ttc_jax.search.schedule import Scheduler
 
 VOCAB, S = 300, 16
 SHAPE = ModelShape("llama", VOCAB, 32, 2, 4, 2, 16, 48, 512)
-STOP = build([bytes([i % 251]) for i in range(VOCAB)], range(0, VOCAB, 60), ["\n"])
+
+
+class Bytes:
+    """A tokenizer of nothing but bytes, with an end in every sixty."""
+
+    eos = tuple(range(0, VOCAB, 60))
+
+    def token_bytes(self) -> list[bytes]:
+        return [bytes([i % 251]) for i in range(VOCAB)]
 
 
 def test_64_samples_of_one_prompt_share_its_pages(record_property):
     mesh = make_mesh()
-    engine = Engine(
-        random_model(SHAPE, mesh), mesh=mesh, rows=64, context=296, stop=STOP,
-        sampler=Sampler(1.0), page_size=S, segment=32,
+    prompt = np.random.default_rng(0).integers(0, VOCAB, 200).tolist()
+    policy = Policy(
+        random_model(SHAPE, mesh), Bytes(), mesh, lambda question, attempts: prompt,
+        sampler=Sampler(1.0), ends=("\n",), max_new=96,
     )  # fmt: skip
-    prompt = tuple(np.random.default_rng(0).integers(0, VOCAB, 200).tolist())
-    used = []
-    (completion,) = engine.generate(
-        [Request("q", prompt, 64, 96)], on_segment=lambda p: used.append(p.pages_used)
+    scheduler = Scheduler(
+        BestOfN(64), [Question("q", "", "")], policy, None, Batch(page_size=S, segment=32)
     )
-    lengths = np.array([len(branch.tokens) for branch in completion.branches])
+    used = []
+    (tree,) = scheduler.run(lambda p: used.append(p.pages_used))
+    lengths = np.array([len(node.tokens) for node in tree.candidates])
     assert len(set(lengths.tolist())) > 8 and lengths.max() > 64
     # The last token of a prompt is read by the first step, and a row's last sample by no step: a
     # row that has sampled c tokens holds 199 + c. Twelve pages of the prompt are full.
@@ -47,6 +57,7 @@ def test_64_samples_of_one_prompt_share_its_pages(record_property):
         assert pages == shared + (held - shared).sum()
         unshared.append(int(held.sum()))
     assert len(used) == -(-lengths.max() // 32)
+    assert max(used) == tree.usage["pages"] < scheduler.progress.pages
     worst = int(np.argmax(used))
     saved = unshared[worst] / used[worst]
     assert saved > 4
