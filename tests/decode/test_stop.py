@@ -113,6 +113,71 @@ def test_a_row_set_back_to_the_start_can_stop_again():
     assert _run(automaton, [1]) == (1, None)
 
 
+def _run_through(automaton, tokens, token_bytes, passed: str):
+    """Like _run, but goes on wherever `passed` was met, as rows do at the end of a step.
+
+    Returns (steps taken, stop met or None) and how often it went on.
+    """
+    state, text, times = 0, b"", 0
+    for step, token in enumerate(tokens):
+        state = int(automaton.next_state[state, token])
+        text += token_bytes[token]
+        if state >= automaton.first_stop:
+            if automaton.met(state) != passed:
+                return (step + 1, automaton.met(state)), times
+            state, times = automaton.resume(text), times + 1
+            assert state < automaton.first_stop
+    return (len(tokens), None), times
+
+
+# A delimiter that others begin with, contain or overlap.
+PASSED = {
+    "newline": ("a\n#", "\n", ["\n\n", "\n#", "a\na"]),
+    "blank line": ("a\n#", "\n\n", ["\n\n\n", "\n\n##", "#\n\n#"]),
+    "letters": ("ab", "ab", ["abab", "abb", "baba"]),
+    "utf8": ("é∎", "é", ["éé∎", "∎é∎"]),
+}
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_going_on_after_a_delimiter_agrees_with_a_search_in_the_text(name):
+    letters, delimiter, strings = PASSED[name]
+    random = np.random.default_rng(list(name.encode()))
+    alphabet = sorted({bytes([b]) for b in letters.encode()})
+    end = delimiter.encode()[-1:]
+    inner = [letter for letter in alphabet if letter != end]
+    met, went_on = set(), 0
+    for _ in range(60):
+        # A delimiter is complete at the end of a token, if at all: rows go on between tokens.
+        token_bytes = [*alphabet, *(letter.encode() for letter in letters), b""]
+        for _ in range(4):
+            piece = [inner[i] for i in random.integers(0, len(inner), random.integers(1, 4))]
+            token_bytes.append(b"".join((*piece, random.choice([b"", end]))))
+        chosen = list(random.permutation(strings)[: random.integers(1, len(strings) + 1)])
+        eos = random.choice(len(token_bytes), random.integers(0, 2), replace=False).tolist()
+        automaton = build(token_bytes, eos, [*chosen, delimiter])
+        for _ in range(20):
+            tokens = random.integers(0, len(token_bytes), 25).tolist()
+            found, times = _run_through(automaton, tokens, token_bytes, delimiter)
+            assert found == _search(token_bytes, eos, chosen, tokens), (chosen, eos, tokens)
+            met.add(found[1])
+            went_on += times
+    assert {str(s) for s in strings} <= met and went_on > 100
+
+
+def test_a_string_is_recognised_across_the_end_of_a_step():
+    vocab = [b"a", b"\n", b"\n\n", b"# done"]
+    automaton = build(vocab, (), ["\n", "\n\n", "\n# done"])
+    first = int(automaton.next_state[0, 1])
+    assert automaton.met(first) == "\n"
+    after = automaton.resume(b"a\n")
+    assert automaton.met(int(automaton.next_state[after, 1])) == "\n\n"
+    assert automaton.met(int(automaton.next_state[after, 3])) == "\n# done"
+    # From the start of a text neither would be complete.
+    assert automaton.met(int(automaton.next_state[0, 3])) is None
+    assert automaton.resume(b"a\na") == automaton.resume(b"") == 0
+
+
 def test_large_vocabulary_keeps_every_token_apart():
     random = np.random.default_rng(0)
     token_bytes = [random.bytes(random.integers(0, 12)) for _ in range(3000)]
