@@ -7,6 +7,7 @@ are local to it: all arrays of a `Cache` have a leading axis R, and `per_replica
 its own slice without that axis.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,6 +60,14 @@ def create(
     dtype=jnp.float32,
 ) -> Cache:
     """An empty cache laid out on `mesh`; rows and n_pages are those of one replica."""
+    return _creator(shape, mesh, rows, n_pages, page_size, row_pages, jnp.dtype(dtype))()
+
+
+@functools.cache
+def _creator(
+    shape: ModelShape, mesh: Mesh, rows: int, n_pages: int, page_size: int, row_pages: int, dtype
+) -> Callable:
+    """The program that makes a cache of this size, compiled once."""
     replicas = mesh.shape["data"]
     dims = (replicas, n_pages, page_size, shape.kv_heads, shape.head_dim)
 
@@ -70,7 +79,7 @@ def create(
         return Cache(*pools, pages)
 
     shardings = cache_shardings(jax.eval_shape(build), mesh, shape)
-    return jax.jit(build, out_shardings=shardings)()
+    return jax.jit(build, out_shardings=shardings)
 
 
 def bytes_per_token(shape: ModelShape, dtype, mesh: Mesh) -> int:
