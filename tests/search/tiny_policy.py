@@ -58,7 +58,9 @@ class Pairs(Letters):
 
 def questions(count: int, length: int = 9) -> list[Question]:
     letters = ALPHABET[2:20]
-    texts = ["".join(letters[(7 * i + j * (i + 2)) % 18] for j in range(length)) for i in range(count)]
+    texts = [
+        "".join(letters[(7 * i + j * (i + 2)) % 18] for j in range(length)) for i in range(count)
+    ]
     return [Question(f"q{i}", text + "?", "a") for i, text in enumerate(texts)]
 
 

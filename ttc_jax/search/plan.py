@@ -226,7 +226,9 @@ def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Bat
         return wanted
     per_token = bytes_per_token(policy.model.shape, policy.model.embed.dtype, policy.mesh)
     mine = pages_each * batch.page_size * per_token
-    theirs = scorer.bytes_each if scorer is not None else 0
+    theirs = 0
+    if scorer is not None:  # it may have fewer replicas for as many questions
+        theirs = -(-scorer.bytes_each * policy.mesh.shape["data"] // scorer.replicas)
     fitting = memory // (mine + theirs)
     if not fitting:
         raise ValueError(

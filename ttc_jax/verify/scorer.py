@@ -111,8 +111,13 @@ class Scorer(ABC):
         """
 
     @property
+    def replicas(self) -> int:
+        """Copies of the scorer that questions are spread over."""
+        return 1
+
+    @property
     def bytes_each(self) -> int:
-        """Bytes of each device that a question can come to hold, after `prepare`."""
+        """Bytes that a question can come to hold on each device of its replica, after `prepare`."""
         return 0
 
     @abstractmethod

@@ -79,6 +79,11 @@ class Verifier(Scorer):
         ) + room.paths  # fmt: skip
 
     @property
+    def replicas(self) -> int:
+        """See `Scorer`."""
+        return self.mesh.shape["data"]
+
+    @property
     def bytes_each(self) -> int:
         """See `Scorer`."""
         per_token = bytes_per_token(self.model.shape, self.model.embed.dtype, self.mesh)
@@ -86,21 +91,22 @@ class Verifier(Scorer):
 
     def allocate(self, questions: int, rows: int) -> None:
         """See `Scorer`."""
-        replicas = self.mesh.shape["data"]
-        each = -(-questions // replicas)
+        each = -(-questions // self.replicas)
         need = self._pages_each * each
         if self.pages is not None and self.pages < need:
+            most = self.pages // self._pages_each * self.replicas
+            way_out = f"the questions in flight to {most}" if most else "N or max_new"
             raise ValueError(
                 f"the verifier can come to need {self._pages_each} pages of {self._page_size} "
                 f"tokens for each question, {need} for {each} at once, and has {self.pages}; raise "
-                f"its pages, or lower the questions in flight to {self.pages // self._pages_each}"
+                f"its pages, or lower {way_out}"
             )
         # One more row for the question itself, one for a solution that is read and given up.
         self._forest = Forest(
             self.model, mesh=self.mesh, rows=(rows + 2) * each, context=self._context,
             pages=self.pages or need, page_size=self._page_size,
         )  # fmt: skip
-        self._open = [0] * replicas
+        self._open = [0] * self.replicas
 
     def open(self, questions: Sequence[str]) -> list[tuple[State, int]]:
         """See `Scorer`. A question stays on one replica."""
