@@ -9,17 +9,18 @@ verifier, the same questions and the same number of sampled tokens; and the riva
 one question after the other, over the first few of the same questions, which are the longest.
 Times of the rival are per question. Programs are compiled before, by runs over a few questions.
 
-Where the time goes is measured in one more run of ours, with timers around the device programs
-that wait for their results; what is left is host work.
+Timers around the device programs, which wait for their results, tell where the time of our beam
+search goes; what is left is host work.
 
 The floor is 2 x parameters FLOPs per token at the rate of a large matrix product here: all weights
 for a sampled token, all but the language head for one that is only read.
 
-    python benchmarks/beam.py [--questions 32] [--rival-questions 2] [--rounds 6] [--repeats 1]
+    python benchmarks/beam.py [--questions 32] [--rival-questions 2] [--rounds 5] [--repeats 1]
 """
 
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ import workload
 from machine import Clock, compilations, matmul_flops, print_headline, print_table
 from open_loop import OpenLoop
 
+from ttc_jax.data.sources import Question
 from ttc_jax.search.beam import Beam
 from ttc_jax.search.plan import Batch
 from ttc_jax.search.sampling import BestOfN
@@ -44,67 +46,65 @@ def main() -> None:
     args = arguments()
     models = workload.load(args)
     questions = workload.questions(models, args.questions)
-    ours = {str(s): Ours(models, s, args) for s in (Beam(N, M, rounds=args.rounds), BestOfN(N))}
-    rival = Rival(models, args)
-    rival.check(questions[0])
+    strategies = Beam(N, M, rounds=args.rounds), BestOfN(N)
+    beam, bon = (Ours(models, strategy, args) for strategy in strategies)
+    rival = Rival(models, args) if args.rival_questions else None
     with compilations() as compiled:
-        for side in ours.values():
-            side(questions[:WARM_UP])
-        rival(questions[:1], rounds=1)
-    print(f"warmed up: {compiled['programs']} programs, {compiled['seconds']:.0f} s to compile")
+        beam(questions[:WARM_UP])
+        bon(questions[:WARM_UP])
+        if rival is not None:
+            rival.check(questions[0])
+            rival(questions[0], rounds=1)
+    report_compiled("warmed up", compiled)
 
-    runs = {name: [] for name in ours}
-    theirs = []
+    beams, bons, theirs = [], [], []
     with compilations() as compiled:
         for _ in range(args.repeats):
-            for name, side in ours.items():
-                runs[name].append(side(questions))
-            theirs += [rival([question]) for question in questions[: args.rival_questions]]
-    print(f"compiled while timing: {compiled['programs']} programs, {compiled['seconds']:.0f} s")
+            beams.append(beam(questions))
+            bons.append(bon(questions))
+            if rival is not None:
+                theirs += [rival(question) for question in questions[: args.rival_questions]]
+    report_compiled("while timing", compiled)
 
     rate = matmul_flops(models.policy.embed.dtype, 2048 if jax.default_backend() == "cpu" else 8192)
-    beam, bon = ([run.seconds for run in each] for each in runs.values())
-    progress = [each[-1].progress for each in runs.values()]
-    floors = [floor(models.policy.shape, p, rate) / args.questions for p in progress]
-    rows = [
-        [name, p.done_questions, p.new_tokens, p.verify_tokens, *per_question(times, p), low,
-         low * args.questions / statistics.median(times), p.new_tokens / p.lane_steps]
-        for name, times, p, low in zip(ours, (beam, bon), progress, floors, strict=True)
-    ]  # fmt: skip
-    tokens = N * args.rounds * args.step
-    rows.append(
-        ["open loop", len(theirs), tokens * len(theirs), rival.read, statistics.median(theirs),
-         min(theirs), max(theirs), floors[0], floors[0] / statistics.median(theirs), ""]
-    )  # fmt: skip
-    print(f"matmul {rate / 1e9:.0f} GFLOP/s; steps of {args.step} tokens, {args.rounds} rounds")
-    print_table(
-        ["", "questions", "sampled", "verified", "s/question", "best", "worst", "floor",
-         "of floor", "utilisation"], rows,
-    )  # fmt: skip
-    spent = profile(ours[str(Beam(N, M, rounds=args.rounds))], questions)
-    a_question = [statistics.median(times) / args.questions for times in (beam, bon)]
-    a_token = [
-        statistics.median(times) / p.new_tokens
-        for times, p in zip((beam, bon), progress, strict=True)
-    ]
-    print_headline(
-        "beam",
-        {
-            "speedup_vs_open_loop": statistics.median(theirs) / a_question[0],
-            "beam_over_bon": a_token[0] / a_token[1],
-            "s_per_question": a_question[0],
-            "s_per_question_open_loop": statistics.median(theirs),
-            "of_floor": floors[0] / a_question[0],
-        }
-        | {f"share_{name.replace(' ', '_')}": share for name, share in spent.items()},
+    rows = [summary(beams, models, rate), summary(bons, models, rate)]
+    a_question, low = rows[0][3], rows[0][6]
+    headline = {
+        "beam_over_bon": a_question / rows[1][3] * rows[1][1] / rows[0][1],
+        "s_per_question": a_question,
+        "of_floor": low / a_question,
+    }
+    if rival is not None:
+        other = statistics.median(theirs)
+        rows.append(
+            ["open loop", N * args.rounds * args.step, rival.loop.read // rival.searches, other,
+             min(theirs), max(theirs), low, low / other, ""]
+        )  # fmt: skip
+        headline |= {"speedup_vs_open_loop": other / a_question, "s_open_loop": other}
+    print(
+        f"{args.questions} questions (open loop: {args.rival_questions}), {args.rounds} steps of "
+        f"{args.step} tokens, prompts of up to {len(beam.policy.prompt(questions[0], ()))}; "
+        f"matmul {rate / 1e9:.0f} GFLOP/s"
     )
+    print_table(
+        ["per question", "sampled", "verified", "s", "best", "worst", "floor", "of floor",
+         "utilisation"], rows,
+    )  # fmt: skip
+    shares = breakdown(beams[-1])
+    headline |= {f"share_{name.replace(' ', '_')}": share for name, share in shares.items()}
+    print_headline("beam", headline)
+
+
+def report_compiled(when: str, compiled) -> None:
+    """Prints how many programs were compiled, and how long that took."""
+    print(f"{when}: {compiled['programs']} programs, {compiled['seconds']:.0f} s to compile")
 
 
 def arguments():
     parser = workload.arguments(__doc__)
     parser.add_argument("--questions", type=int, default=32)
     parser.add_argument("--rival-questions", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=6, help="steps of a solution")
+    parser.add_argument("--rounds", type=int, default=5, help="steps of a solution")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rows", type=int, default=64, help="rows decoded together")
     args = parser.parse_args()
@@ -117,8 +117,10 @@ def arguments():
 class Run:
     """Wall time of a whole run, allocation and prompts included, and its last counts."""
 
+    name: str
     seconds: float
     progress: Progress
+    clock: Clock
 
 
 class Ours:
@@ -132,27 +134,25 @@ class Ours:
         segment = args.step if strategy.stepwise else 64
         self.batch = Batch(rows=args.rows, segment=segment, seed=args.seed)
 
-    def __call__(self, questions, clock: Clock | None = None) -> Run:
+    def __call__(self, questions: Sequence[Question]) -> Run:
+        clock = Clock()
         start = time.perf_counter()
-        scorer = workload.verifier(self.models)
-        scheduler = Scheduler(self.strategy, questions, self.policy, scorer, self.batch)
         with ExitStack() as timers:
-            if clock is not None:
-                workload.watch(clock, scheduler, timers)
-                timers.enter_context(clock.on("host"))
+            timers.enter_context(clock.on("host"))
+            scorer = workload.verifier(self.models)
+            scheduler = Scheduler(self.strategy, questions, self.policy, scorer, self.batch)
+            workload.watch(clock, scheduler, timers)
             trees = list(scheduler.run())
         seconds = time.perf_counter() - start
         for tree in trees:
             assert all(sum(len(n.tokens) for n in c.path) == self.length for c in tree.candidates)
-        return Run(seconds, scheduler.progress)
+        return Run(str(self.strategy), seconds, scheduler.progress, clock)
 
 
-def profile(beam: Ours, questions) -> dict[str, float]:
-    """Prints where the time of a run goes; the share of each part."""
-    clock = Clock()
-    beam(questions, clock)
-    total = sum(clock.seconds.values())
-    shares = {name: seconds / total for name, seconds in clock.seconds.most_common()}
+def breakdown(run: Run) -> dict[str, float]:
+    """Prints where the time of a run went; the share of each part."""
+    clock = run.clock
+    shares = {name: spent / run.seconds for name, spent in clock.seconds.most_common()}
     rows = [
         [name, clock.seconds[name], share, clock.calls[name],
          1e3 * clock.seconds[name] / clock.calls[name]]
@@ -162,10 +162,15 @@ def profile(beam: Ours, questions) -> dict[str, float]:
     return shares
 
 
-def per_question(times, progress: Progress) -> list[float]:
-    """Median, best and worst seconds for a question."""
-    middle = statistics.median(times)
-    return [seconds / progress.questions for seconds in (middle, min(times), max(times))]
+def summary(runs: Sequence[Run], models: workload.Models, rate: float) -> list:
+    """A line of the table: what a question cost."""
+    p = runs[-1].progress
+    times = [run.seconds / p.questions for run in runs]
+    middle, low = statistics.median(times), floor(models.policy.shape, p, rate) / p.questions
+    return [
+        runs[-1].name, p.new_tokens / p.questions, p.verify_tokens / p.questions, middle,
+        min(times), max(times), low, low / middle, p.new_tokens / p.lane_steps,
+    ]  # fmt: skip
 
 
 def floor(shape, progress: Progress, rate: float) -> float:
@@ -188,22 +193,26 @@ class Rival:
             np.asarray(models.verifier.value_head[...], np.float32), self.scorer.format,
             self.policy.tokenizer.token_bytes(),
         )  # fmt: skip
-        self.read = 0
+        self.searches = 0
 
-    def __call__(self, questions, rounds: int = 0) -> float:
+    def __call__(self, question: Question, rounds: int = 0) -> float:
+        """Seconds of a search, of fewer rounds than usual when the number is given."""
         start = time.perf_counter()
         args = self.args
-        for question in questions:
-            pool = self.loop.search(
-                question.text, self.policy.prompt(question, ()), N=N, M=M,
-                rounds=rounds or args.rounds, step=args.step, temperature=workload.TEMPERATURE,
-            )  # fmt: skip
+        pool = self.loop.search(
+            question.text, self.policy.prompt(question, ()), N=N, M=M,
+            rounds=rounds or args.rounds, step=args.step, temperature=workload.TEMPERATURE,
+        )  # fmt: skip
         seconds = time.perf_counter() - start
         assert len(pool) == N
         assert all(len(c.tokens) == (rounds or args.rounds) * args.step for c in pool)
+        if rounds:
+            self.loop.read = 0
+        else:
+            self.searches += 1
         return seconds
 
-    def check(self, question) -> None:
+    def check(self, question: Question) -> None:
         """Raises AssertionError unless the rival reads the same scores as our verifier."""
         steps = ("16 - 3 - 4 = 9.", "9 * 2 = 18.", "The answer is 18.")
         self.scorer.prepare({question.id: question.text}, Room(2, 2, 128, 128, 8))

@@ -52,6 +52,7 @@ class OpenLoop:
         self.model = model.eval().to(self.device)
         self.head = torch.tensor(np.asarray(head, np.float32), device=self.device)
         self.format, self.token_bytes = format, token_bytes
+        self.read = 0  # tokens that the verifier has read
 
     @torch.inference_mode()
     def search(
@@ -96,6 +97,7 @@ class OpenLoop:
             rows.append([*self.format.begin(question), *(id for ids in pieces for id in ids)])
         lens = torch.tensor([len(row) for row in rows], device=self.device)
         longest = int(lens.max())
+        self.read += int(lens.sum())
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
         mask = (torch.arange(longest, device=self.device) < lens[:, None]).long()
         hidden = self.model.model(ids, attention_mask=mask, use_cache=False).last_hidden_state

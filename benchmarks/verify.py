@@ -122,7 +122,7 @@ def scoring(models: workload.Models, args) -> dict[str, float]:
 
 
 def forks(models: workload.Models, args) -> dict[str, float]:
-    """Time of a fork beside that of a segment, medians being hard to come by: sums over calls."""
+    """Time of a fork beside that of a segment, means over a run that follows one like it."""
     rounds = 3
     questions = workload.questions(models, 4)
     batch = Batch(rows=64, segment=args.step, seed=args.seed)

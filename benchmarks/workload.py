@@ -103,16 +103,20 @@ def _assembled(shape: ModelShape, weights: dict, mesh: Mesh, dtype) -> Transform
 class Endless:
     """A tokenizer in which no token ends a line or a turn, but those given end a step or all.
 
-    Tokens that are no word read as one, so that a text has as many tokens for the verifier as for
-    the policy.
+    Tokens that are no word read as some word, so that a text has as many tokens for the verifier as
+    for the policy.
     """
 
     def __init__(
         self, tokenizer: Tokenizer, *, steps: Sequence[int] = (), solutions: Sequence[int] = ()
     ):
         self.eos = tuple(solutions)
-        known = set(words(tokenizer))
-        self._bytes = [d if d in known else b" a" for d in tokenizer.token_bytes()]
+        known = words(tokenizer)
+        same = set(known)
+        self._bytes = [
+            data if data in same else known[id % len(known)]
+            for id, data in enumerate(tokenizer.token_bytes())
+        ]
         for token in steps:
             self._bytes[token] = b"\n"
 
