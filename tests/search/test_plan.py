@@ -241,6 +241,27 @@ def test_rows_and_pages_are_enough_for_the_worst(kind, odds, monkeypatch):
             assert not any(node.finish == "unread" for node in tree.nodes)
 
 
+def test_a_rollout_keeps_no_row_longer(monkeypatch):
+    dry_programs.install(monkeypatch, odds=NEVER)
+    scheduler = Scheduler(
+        parse("lookahead(N=8,M=4,k=2)"), questions(3), tiny_policy.policy(),
+        tiny_policy.verifier(), SMALL,
+    )  # fmt: skip
+    held = []
+
+    def look(progress):
+        rolling = [(r, x.job.row) for r, runs in enumerate(scheduler._running) for x in runs]
+        for flight in scheduler._flights:
+            rows = [row for row in flight.rows.values() if row.place not in rolling]
+            held.extend((scheduler.forest.lens[row.place], row.cached) for row in rows)
+            for state in flight.states.values():
+                assert scheduler.scorer.forest.lens[state.place] == state.length
+
+    assert sum(node.usage["lookahead"] for t in scheduler.run(look) for node in t.nodes) > 100
+    assert len(held) > 50
+    assert all(lens == cached for lens, cached in held)
+
+
 def test_a_plan_is_not_much_more_than_the_worst(monkeypatch):
     dry_programs.install(monkeypatch, odds=CUT)
     for name in ("beam(N=16,M=4)", "dvts(N=16,M=4)", "best_of_n(N=16)"):

@@ -3,6 +3,7 @@
 """Whole searches on a tiny model: the same trees as the slow way, however they are scheduled."""
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from functools import cache
 
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 from search import tiny_policy
 from search.slow_search import SlowSearch
-from search.tiny_policy import EOS, Letters, Pairs
+from search.tiny_policy import EOS, Breaks, Letters, Pairs
 
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.search.names import parse
 from ttc_jax.search.plan import Batch
 from ttc_jax.search.schedule import Scheduler, search
+from ttc_jax.verify.plain_formats import Outcome
 from ttc_jax.verify.verifier import Verifier
 
 SEED = 3
@@ -59,9 +61,10 @@ _policy = cache(lambda mesh=(1, 1): tiny_policy.policy(make_mesh(*mesh), **USUAL
 
 
 @cache
-def _verifier(mesh=(1, 1), pairs=False) -> Verifier:
+def _verifier(mesh=(1, 1), pairs=False, **more) -> Verifier:
     tokenizer = Pairs() if pairs else Letters()
-    return tiny_policy.verifier(make_mesh(*mesh), tokenizer, Roomy, pages=600, page_size=8)
+    more = {"pages": 600, "page_size": 8} | more
+    return tiny_policy.verifier(make_mesh(*mesh), tokenizer, Roomy, **more)
 
 
 def _run(name: str, batch=SHARED, policy=None, scorer=None, questions=QUESTIONS):
@@ -83,9 +86,9 @@ _shared = cache(_run)
 
 
 @cache
-def _slow(policy, pairs=False) -> SlowSearch:
+def _slow(policy, pairs=False, aggregate="last") -> SlowSearch:
     verifier = _verifier(pairs=pairs)
-    return SlowSearch(policy, (verifier.model, verifier.format.tokenizer, "last"), SEED)
+    return SlowSearch(policy, (verifier.model, verifier.format.tokenizer, aggregate), SEED)
 
 
 def _fields(node) -> tuple:
@@ -157,6 +160,28 @@ def test_a_verifier_on_another_mesh_with_another_tokenizer():
     assert [f.replicas for f in (scheduler.forest, scheduler.scorer.forest)] == [1, 2]
 
 
+@pytest.mark.parametrize("aggregate", ["min", "prod", "mean"])
+def test_solutions_compete_by_the_aggregate_of_their_scores(aggregate):
+    name = "rebase(N=8,T=0.02)"
+    trees, scheduler = _run(name, scorer=_verifier(aggregate=aggregate))
+    slow = _slow(scheduler.policy, aggregate=aggregate)
+    for question in QUESTIONS[:2]:
+        _assert_same(trees[question.id], slow.tree(parse(name), question))
+    values = [[node.value for node in t["q0"].nodes] for t in (trees, _shared(name)[0])]
+    assert values[0] != values[1]
+
+
+def test_an_outcome_verifier_scores_whole_solutions():
+    name, scorer = "best_of_n(N=7)", copy(_verifier())
+    scorer.format, scorer.outcome = Outcome(Letters()), True
+    trees, _ = _run(name, scorer=scorer)
+    for id, tree in _shared(name)[0].items():
+        for node, other in zip(trees[id].candidates, tree.candidates, strict=True):
+            assert node.text == other.text
+            assert node.scores == (node.value,)
+            np.testing.assert_allclose(node.value, other.value, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_trees_are_complete_and_the_counts_add_up(name):
     trees, scheduler = _shared(name)
@@ -209,6 +234,18 @@ def test_steps_that_end_at_a_blank_line():
     nodes = [node for tree in trees.values() for node in tree.nodes]
     assert any(node.stopped_by == "\n\n?" and node.text[0] == "?" for node in nodes)
     assert any("\n" in step for node in nodes for step in node.steps)
+
+
+def test_a_token_that_ends_a_step_and_the_solution():
+    biases = {20: 3.0, EOS: -5.0, 22: -5.0}
+    policy = tiny_policy.policy(**USUAL | {"tokenizer": Breaks(), "biases": biases})
+    name = "beam(N=8,M=4)"
+    trees, _ = _run(name, policy=policy)
+    for question in QUESTIONS[:3]:
+        _assert_same(trees[question.id], _slow(policy).tree(parse(name), question))
+    nodes = [node for tree in trees.values() for node in tree.nodes if node.number >= 0]
+    assert any(node.stopped_by == "\n\n" and node.tokens[-1] == 20 for node in nodes)
+    assert any(node.stopped_by == "\n" for node in nodes)
 
 
 NEVER = {0: -80.0, EOS: -80.0, 22: -80.0}  # no newline, no end of turn, no question mark

@@ -43,6 +43,16 @@ class Letters:
         return [letter.encode() for letter in ALPHABET] + [b""]
 
 
+class Breaks(Letters):
+    """Letters, but for the last one: that token is two newlines."""
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        return super().decode(ids).replace("s", "\n\n")
+
+    def token_bytes(self) -> list[bytes]:
+        return [piece.replace(b"s", b"\n\n") for piece in super().token_bytes()]
+
+
 class Pairs(Letters):
     """A tokenizer of two characters at a time, within a line; newlines are tokens of their own."""
 
@@ -88,17 +98,17 @@ def biased(model: Transformer, biases: Mapping[int, float]) -> Transformer:
 
 def policy(mesh=None, biases: Mapping[int, float] | None = None, **changes) -> Policy:
     mesh = mesh or make_mesh()
-    tokenizer = Letters()
     model = random_model(POLICY, mesh)
     if biases is not None:
         model = biased(model, biases)
     settings = {
-        "prompt": lambda question, attempts: tokenizer.encode(
+        "prompt": lambda question, attempts: Letters().encode(
             "\n".join([question.text, *attempts]) + "\n"
         ),
+        "tokenizer": Letters(),
         "sampler": Sampler(1.0), "delimiter": "\n", "max_new": 40, "max_step": 12,
     }  # fmt: skip
-    return Policy(model, tokenizer, mesh, **(settings | changes))
+    return Policy(model=model, mesh=mesh, **(settings | changes))
 
 
 def verifier(mesh=None, tokenizer=None, kind=Verifier, **changes) -> Verifier:

@@ -29,7 +29,10 @@ PAIR = TokenPair(good=5, bad=9)
 
 
 class Tagged(Format):
-    """Steps without tags, each followed by a tag and a newline; read `shift` from the tag."""
+    """Steps without tags, each followed by a tag and a newline; read `shift` from the tag.
+
+    The first step has a tag of its own.
+    """
 
     def __init__(self, reader, shift: int):
         super().__init__(Letters())
@@ -43,7 +46,7 @@ class Tagged(Format):
         return tuple(self.tokenizer.encode(f"{question}\n"))
 
     def _step(self, text: str, index: int) -> Piece:
-        ids = tuple(self.tokenizer.encode(f"{text}{TAG}\n"))
+        ids = tuple(self.tokenizer.encode(f"{text}{'.' if index else TAG}\n"))
         return Piece(ids, len(ids) - 2 + self._shift)
 
     def _clean(self, text: str) -> str:

@@ -251,7 +251,6 @@ class Scheduler:
                 held = flight.rows[parent]
                 if last_child:
                     place = held.place
-                    self.forest.cut(place, held.cached)
                     del flight.rows[parent]
                 else:
                     place = self.forest.copy(held.place, held.cached)
