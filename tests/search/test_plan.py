@@ -262,6 +262,26 @@ def test_a_rollout_keeps_no_row_longer(monkeypatch):
     assert all(lens == cached for lens, cached in held)
 
 
+class Thirds(Letters):
+    """Three tokens for every letter, one for a newline."""
+
+    def encode(self, text: str, *, bos: bool | None = None) -> list[int]:
+        return [id for id in super().encode(text) for _ in range(3 if id else 1)]
+
+
+@pytest.mark.parametrize("name", ["beam(N=8,M=4)", "lookahead(N=8,M=4,k=2)", "revise(s=2,p=3)"])
+def test_solutions_that_outgrow_the_verifier_end_there(name, monkeypatch):
+    dry_programs.install(monkeypatch, odds=NEVER)
+    verifier = tiny_policy.verifier(tokenizer=Thirds())
+    _, trees = _dry_run(name, 3, tiny_policy.policy(), verifier, SMALL)
+    nodes = [(tree.role(node), node) for tree in trees for node in tree.nodes]
+    unread = [(role, node) for role, node in nodes if node.finish == "unread"]
+    assert {role for role, _ in unread} <= {"candidate", "pruned"} and len(unread) > 5
+    for _, node in unread:
+        assert (node.scores, node.ahead_scores, node.value) == ((), (), 0.0)
+        assert node.text and node.steps
+
+
 def test_a_plan_is_not_much_more_than_the_worst(monkeypatch):
     dry_programs.install(monkeypatch, odds=CUT)
     for name in ("beam(N=16,M=4)", "dvts(N=16,M=4)", "best_of_n(N=16)"):
