@@ -33,11 +33,11 @@ def _plan(name="beam(N=8,M=4)", batch=SMALL, policy=None, scorer=True, count=20)
     ("name", "rows", "pages", "in_flight", "context", "scored"),
     [
         # 2 whole solutions, and for each of 8 rows a step of 12 tokens with a page at either end.
-        ("beam(N=8,M=4)", 8, 2 * WHOLE + 8 * (3 + 2), 4, 51, 8 + 2),
+        ("beam(N=8,M=4)", 8, 2 * WHOLE + 8 * (3 + 2), 8, 51, 8 + 2),
         # Steps with rollouts have 36 tokens: then 8 rows that share nothing take less.
-        ("lookahead(N=8,M=4,k=2)", 8, 8 * WHOLE, 4, 51, 8 + 2),
-        ("dvts(N=8,M=2)", 8, 4 * WHOLE + 8 * (3 + 2), 4, 51, 8 + 4),
-        ("rebase(N=8)", 8, 8 * WHOLE, 4, 51, 8 + 8),
+        ("lookahead(N=8,M=4,k=2)", 8, 8 * WHOLE, 8, 51, 8 + 2),
+        ("dvts(N=8,M=2)", 8, 4 * WHOLE + 8 * (3 + 2), 8, 51, 8 + 4),
+        ("rebase(N=8)", 8, 8 * WHOLE, 8, 51, 8 + 8),
         # One more row holds the prompt for samples that wait.
         ("best_of_n(N=8)", 9, 9 * WHOLE, 3, 51, 9),
         ("best_of_n(N=64)", 17, 17 * WHOLE, 2, 51, 17),
@@ -59,7 +59,7 @@ def test_what_each_strategy_needs(name, rows, pages, in_flight, context, scored)
 def test_questions_in_flight():
     assert _plan(count=3).questions == 3, "no more than there are"
     assert _plan(batch=replace(SMALL, questions=2)).questions == 2
-    assert _plan(batch=replace(SMALL, rows=4)).questions == 1
+    assert _plan(batch=replace(SMALL, rows=4)).questions == 2
     two = tiny_policy.policy(make_mesh(2, 1))
     made = _plan(batch=replace(SMALL, questions=5), policy=two)
     assert (made.lanes, made.questions, made.rows) == (8, 3, 24), "on each replica"
@@ -149,7 +149,7 @@ def test_what_cannot_be_run_is_said_before(name, changes, settings, message):
 def test_a_verifier_without_enough_pages():
     for pages, way_out in ((100, "lower the questions in flight to 1"), (56, "lower N or max_new")):
         verifier = tiny_policy.verifier(pages=pages)
-        message = f"57 pages of 16 .* 228 for 4 .* has {pages}; .*{way_out}"
+        message = f"57 pages of 16 .* 456 for 8 .* has {pages}; .*{way_out}"
         with pytest.raises(ValueError, match=message):
             Scheduler(BEAM, questions(9), tiny_policy.policy(), verifier, SMALL)
 

@@ -112,7 +112,7 @@ class Engine:
             for r, replica in enumerate(jobs)
             for x, job in enumerate(replica)
         )
-        return coarse(own, row_pages)
+        return coarse(max(own, 1), row_pages)  # none is too rare for a program of its own
 
     def _rows(self, jobs, width: int, n: int, refill: bool) -> programs.Rows:
         replicas = len(jobs)

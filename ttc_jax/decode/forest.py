@@ -201,7 +201,8 @@ class Forest:
                 break
             left.sort(key=lambda i: done[i] - len(work[i].tokens))
             longest = len(work[left[0]].tokens) - done[left[0]]
-            length = next((n for n in _LENGTHS if n >= longest), _LENGTHS[-1])
+            # A few short chunks of many pieces leave less empty than a long one of few.
+            length = _LENGTHS[0] if longest <= 4 * _LENGTHS[0] else _LENGTHS[1]
             chunk = self._chunk(work, left, done, length)
             out = self._extend(work, chunk, done, length, reader)
             for r, members in enumerate(chunk):

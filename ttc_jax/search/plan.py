@@ -61,7 +61,7 @@ class Batch:
     once (0: as many as keep the rows busy and fit). `pages` of page_size tokens are what one
     replica's policy pool holds (0: what the questions in flight can come to need). Pools may take
     `memory` bytes of each device (0: a share of what the device reports free, no limit where it
-    reports nothing). `segment` tokens are decoded before the host looks.
+    reports nothing). At most `segment` tokens are decoded before the host looks.
     """
 
     rows: int = 64
@@ -127,8 +127,9 @@ def plan(
     step = min(policy.max_step, policy.max_new)
     longest = max(prompts.values())
     if strategy.stepwise:
-        # Rows whose step has ended wait for the rest of their round: twice the lanes keep busy.
-        held, wanted = load.rows, -(-2 * lanes // load.rows)
+        # Rows whose step has ended wait for the rest of their round: measured, with steps of very
+        # different lengths, four times the lanes are enough to keep lanes busy.
+        held, wanted = load.rows, -(-4 * lanes // load.rows)
         paths, tail = load.paths, min(load.steps * step, policy.max_new)
         scored = held + paths  # what is continued stays until all that continues it is scored
     else:

@@ -3,9 +3,9 @@
 """Many searches in one batch: each question advances on its own, all of them share the device.
 
 A question in flight is a strategy waiting for nodes. Children that it asked for wait for a lane;
-what has been sampled in a segment is scored together, whichever questions it belongs to; a question
-whose children are all there is asked for its next ones. Lanes that become free are thus refilled
-from any question, between two segments.
+when all of them have been sampled they are scored, together with those of other questions; then the
+strategy is asked for the next ones. Lanes that become free are refilled from any question, between
+two segments.
 """
 
 import time
@@ -25,6 +25,9 @@ from ttc_jax.search.steps import StepReader
 from ttc_jax.search.strategy import Ask, Grow, Strategy
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.scorer import Claim, Judgement, Scorer
+
+# Tokens of a segment when steps end all the time: lanes that are done are refilled sooner.
+_STEPWISE = 32
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class Scheduler:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)
         self.engine = Engine(
             self.forest, stop=self._reader.stop, sampler=policy.sampler, lanes=self._plan.lanes,
-            segment=batch.segment, seed=batch.seed, expected=self._plan.expected,
+            segment=min(batch.segment, _STEPWISE) if strategy.stepwise else batch.segment,
+            seed=batch.seed, expected=self._plan.expected,
             rollouts=strategy.load.steps > 1,
         )  # fmt: skip
         self._flights: list[Flight] = []
@@ -328,17 +332,24 @@ class Scheduler:
     # ------------------------------------------------------------------ scores
 
     def _score(self, landed: list[Run]) -> None:
-        """Score what has landed, and hand it to its questions."""
-        if self.scorer is not None and landed:
-            judgements = self.scorer.score([self._claim(run.flight, run.node) for run in landed])
-            held = {flight: list(flight.states.values()) for flight in self._flights}
-            for run, judgement in zip(landed, judgements, strict=True):
-                held[run.flight] += [] if judgement.state is None else [judgement.state]
-            self._note("verifier_pages", self.scorer.pages_of(list(held.values())))
-            for run, judgement in zip(landed, judgements, strict=True):
-                self._judged(run.flight, run.node, judgement)
+        """Score the nodes of questions of which all that was asked for has landed.
+
+        Together, in the order in which they were asked for: the more claims there are, the less
+        the scorer pads them.
+        """
         for run in landed:
             run.flight.left -= 1
+        whole = {run.flight: None for run in landed if not run.flight.left}
+        if self.scorer is None or not whole:
+            return
+        pairs = [(flight, node) for flight in whole for node in flight.asked]
+        judgements = self.scorer.score([self._claim(*pair) for pair in pairs])
+        held = {flight: list(flight.states.values()) for flight in self._flights}
+        for (flight, _), judgement in zip(pairs, judgements, strict=True):
+            held[flight] += [] if judgement.state is None else [judgement.state]
+        self._note("verifier_pages", self.scorer.pages_of(list(held.values())))
+        for pair, judgement in zip(pairs, judgements, strict=True):
+            self._judged(*pair, judgement)
 
     def _claim(self, flight: Flight, node: Node) -> Claim:
         state = flight.states[node.parent]
