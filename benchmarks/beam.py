@@ -39,7 +39,7 @@ from ttc_jax.search.schedule import Progress, Scheduler
 from ttc_jax.verify.scorer import Claim, Room
 
 N, M = 16, 4
-WARM_UP = 8  # questions, as many as are in flight at once
+WARM_UP = 16  # questions, as many as are in flight at once
 
 
 def main() -> None:

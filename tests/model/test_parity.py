@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from decode.greedy import continued
 from model.tiny_models import FAMILIES, hf_logits, hf_model, randomise
 
 from ttc_jax.core.mesh import make_mesh
-from ttc_jax.decode import stop
 from ttc_jax.decode.cache import create
-from ttc_jax.decode.engine import Engine, Request
-from ttc_jax.decode.sample import Sampler
 from ttc_jax.decode.segment import extend
 from ttc_jax.model.hf_config import shape_to_hf
 from ttc_jax.model.load import load_model
@@ -73,25 +71,15 @@ def test_greedy_decoding_equals_transformers_step_by_step(family, prompts, tmp_p
     theirs = hf_model(family)
     theirs.save_pretrained(tmp_path)
     mesh = make_mesh(1, 1)
-    engine = Engine(
-        load_model(tmp_path, mesh=mesh),
-        mesh=mesh,
-        rows=2 * ROWS,
-        context=PROMPT + NEW,
-        stop=stop.build([b"x"] * VOCAB, (), ("never",)),
-        sampler=Sampler(temperature=0),
-        page_size=PAGE,
-        segment=8,
-    )
-    requests = [Request(str(i), tuple(map(int, row)), 2, NEW) for i, row in enumerate(prompts)]
-    done = {completion.id: completion for completion in engine.generate(requests)}
-    for i, row in enumerate(prompts):
-        for branch in done[str(i)].branches:
-            whole = np.concatenate([row, branch.tokens])
+    model = load_model(tmp_path, mesh=mesh)
+    done = continued(model, mesh, prompts, new=NEW, n=2, page_size=PAGE, segment=8)
+    for row, branches in zip(prompts, done, strict=True):
+        for tokens, logprobs in branches:
+            whole = np.concatenate([row, tokens])
             steps = torch.tensor(hf_logits(theirs, whole[None])[0, PROMPT - 1 : -1])
-            np.testing.assert_array_equal(branch.tokens, steps.argmax(-1))
-            chosen = steps.log_softmax(-1).numpy()[np.arange(NEW), branch.tokens]
-            np.testing.assert_allclose(branch.logprobs, chosen, rtol=0, atol=TOLERANCE)
+            np.testing.assert_array_equal(tokens, steps.argmax(-1))
+            chosen = steps.log_softmax(-1).numpy()[np.arange(NEW), tokens]
+            np.testing.assert_allclose(logprobs, chosen, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from decode.greedy import continued
 from model.tiny_models import hf_logits
 
 from ttc_jax.core.mesh import make_mesh
-from ttc_jax.decode import stop
-from ttc_jax.decode.engine import Engine, Request
-from ttc_jax.decode.sample import Sampler
 from ttc_jax.model.gguf_file import packaged_gguf
 from ttc_jax.model.load import checkpoint_directory, load_checkpoint
 from ttc_jax.model.shape import PRESETS
@@ -129,33 +127,23 @@ def test_prompt_logits_equal_transformers(ours, theirs, prompts):
 
 @pytest.fixture(scope="session")
 def greedy(ours, prompts, mesh):
-    """Branch of NEW greedy tokens for every prompt, decoded together by the engine."""
-    engine = Engine(
-        ours[0],
-        mesh=mesh,
-        rows=len(prompts),
-        context=128,
-        stop=stop.build(ours[1].token_bytes(), (), ("a string that never comes",)),
-        sampler=Sampler(temperature=0),
-    )
-    requests = [Request(str(i), tuple(ids), 1, NEW) for i, ids in enumerate(prompts)]
-    done = {completion.id: completion.branches[0] for completion in engine.generate(requests)}
-    return [done[str(i)] for i in range(len(prompts))]
+    """NEW greedy tokens and logprobs for every prompt, decoded together by the engine."""
+    return [branches[0] for branches in continued(ours[0], mesh, prompts, new=NEW)]
 
 
 def test_every_greedy_token_is_the_choice_of_transformers(theirs, prompts, greedy):
     """transformers, shown the prompt and our tokens, would have chosen each of them itself."""
-    assert all(len(branch.tokens) == NEW for branch in greedy)
+    assert all(len(tokens) == NEW for tokens, _ in greedy)
     for start in range(0, len(prompts), 5):
         pairs = list(zip(prompts, greedy, strict=True))[start : start + 5]
-        whole = [[*ids, *map(int, branch.tokens)] for ids, branch in pairs]
+        whole = [[*ids, *map(int, tokens)] for ids, (tokens, _) in pairs]
         width = max(map(len, whole))
         steps = hf_logits(theirs[0], [ids + [0] * (width - len(ids)) for ids in whole])
-        for row, (ids, branch) in zip(steps, pairs, strict=True):
+        for row, (ids, (tokens, logprobs)) in zip(steps, pairs, strict=True):
             chosen = torch.tensor(row[len(ids) - 1 : len(ids) - 1 + NEW]).log_softmax(-1).numpy()
-            np.testing.assert_array_equal(branch.tokens, chosen.argmax(-1))
-            chosen = chosen[np.arange(NEW), branch.tokens]
-            np.testing.assert_allclose(branch.logprobs, chosen, rtol=0, atol=TOLERANCE)
+            np.testing.assert_array_equal(tokens, chosen.argmax(-1))
+            chosen = chosen[np.arange(NEW), tokens]
+            np.testing.assert_allclose(logprobs, chosen, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.slow
@@ -169,4 +157,4 @@ def test_greedy_tokens_equal_those_transformers_generates(theirs, prompts, greed
         out = theirs[0].generate(padded, attention_mask=mask, generation_config=settings)
     expected = out[:, longest:].numpy()
     assert expected.shape == (20, NEW)
-    np.testing.assert_array_equal(np.stack([branch.tokens for branch in greedy]), expected)
+    np.testing.assert_array_equal(np.stack([tokens for tokens, _ in greedy]), expected)
