@@ -5,6 +5,7 @@
 `JAX_PLATFORMS=cuda python -m pytest -m gpu` runs the tests that need a GPU.
 """
 
+import gc
 import importlib.util
 import os
 
@@ -14,6 +15,18 @@ import jax
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_dropped():
+    """Compiled programs of a test file go with it.
+
+    Each holds a few memory mappings, of which a process may have 65,530 on Linux: those of all files
+    together would be more, and the process would abort.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 def pytest_addoption(parser):
