@@ -21,8 +21,8 @@ jax.config.update("jax_num_cpu_devices", 8)
 def programs_are_dropped():
     """Compiled programs of a test file go with it.
 
-    Each holds a few memory mappings, of which a process may have 65,530 on Linux: those of all files
-    together would be more, and the process would abort.
+    Each holds a few memory mappings, of which a process may have 65,530 on Linux: those of all
+    files together would be more, and the process would abort.
     """
     yield
     jax.clear_caches()
