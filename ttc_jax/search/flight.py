@@ -36,10 +36,9 @@ class Flight:
     question: Question
     search: Search
     replica: int
-    root: Node
     key: int
+    nodes: list[Node]  # the plain prompt first
     state: State | None = None  # of the question in the scorer, kept to the end
-    nodes: list[Node] = field(default_factory=list)
     rows: dict[Node, Held] = field(default_factory=dict)
     states: dict[Node, State] = field(default_factory=dict)
     command: Grow | Ask | None = None

@@ -206,8 +206,9 @@ def _context(attempts: int, prompts: Mapping[str, int], policy: Policy, overhead
 def _tags(strategy: Strategy, policy: Policy) -> int:
     """Steps that a solution can have: each has a token and a delimiter, or is cut without one."""
     most = -(-policy.max_new // min(2, policy.max_step))
-    rounds = getattr(strategy, "rounds", None)
-    return most if rounds is None else min(most, 2 * rounds + strategy.load.steps)
+    if strategy.rounds is None:
+        return most
+    return min(most, 2 * strategy.rounds + strategy.load.steps)
 
 
 def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Batch) -> int:

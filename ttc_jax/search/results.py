@@ -46,7 +46,6 @@ def run(
     run cannot be done (see `plan`).
     """
     by_id = {question.id: question for question in questions}
-    chains = getattr(strategy, "chains", ())
     trees = search(strategy, questions, policy, scorer, batch=batch, on_segment=on_segment)
     for tree in trees:
         question = by_id[tree.question]
@@ -55,6 +54,6 @@ def run(
         values = None if scorer is None else [node.value for node in tree.candidates]
         chosen = {
             rule: None if index is None else tree.candidates[index]
-            for rule, index in by_rule(classes, values, chains).items()
+            for rule, index in by_rule(classes, values, strategy.chains).items()
         }
         yield Result(question, tree, tuple(graded), chosen)

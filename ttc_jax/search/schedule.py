@@ -164,16 +164,15 @@ class Scheduler:
                 break
             question, root = self._questions.popleft(), Node(-1)
             flight = Flight(
-                question, self.strategy.search(root), replica, root, question_key(question.id)
+                question, self.strategy.search(root), replica, question_key(question.id), [root]
             )
-            flight.nodes.append(root)
             self._flights.append(flight)
             self._planting.append((flight, root, self.policy.prompt(question, ())))
             fresh.append(flight)
         if fresh and self.scorer is not None:
             opened = self.scorer.open([flight.question.id for flight in fresh])
             for flight, (state, encoded) in zip(fresh, opened, strict=True):
-                flight.state = flight.states[flight.root] = state
+                flight.state = flight.states[flight.nodes[0]] = state
                 state.uses += 1  # the root's and the flight's own
                 flight.usage["verifier_prefill"] += encoded
                 self._counts["prefill"] += encoded
@@ -181,8 +180,6 @@ class Scheduler:
     def _plant(self) -> None:
         """Encode the prompts that were asked for, those of all questions together."""
         planting, self._planting = self._planting, []
-        if not planting:
-            return
         for flight, _, tokens in planting:
             self._check_prompt(flight.question, tokens)
         planted = self.forest.plant([(f.replica, tokens[:-1]) for f, _, tokens in planting])

@@ -11,6 +11,7 @@ recorded samples.
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from ttc_jax.search.tree import Node
 
@@ -65,6 +66,11 @@ class Strategy(ABC):
     paper. `str()` gives the full name, as in `beam(N=16,M=4)`, which `names.parse` reads back:
     parameters that have their default value go without saying.
     """
+
+    # Rounds after which a strategy ends, None for one that does not go step by step; and, for each
+    # chain of revisions, the indices of its attempts among the candidates.
+    rounds: ClassVar[int | None] = None
+    chains: ClassVar[Sequence[Sequence[int]]] = ()
 
     @property
     @abstractmethod
