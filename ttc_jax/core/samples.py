@@ -65,8 +65,10 @@ class Sample:
       value: what the strategy compared, None without a verifier.
       ahead, ahead_scores: text of the rollout at whose end `value` was read, and the scores of its
         steps; empty without lookahead.
-      usage: tokens by phase (prefill, decode, lookahead, verify, verify_lookahead); on the plain
-        prompt also the most pages held by the question ("pages", "verifier_pages").
+      usage: tokens by phase (prefill, decode, lookahead, verify, verify_lookahead); a whole
+        solution sampled only to estimate the value of its parent has "rollout" in place of
+        "decode"; on the plain prompt also the most pages held by the question ("pages",
+        "verifier_pages").
 
     The defaults are those of plain best-of-N, where every row is a candidate.
     """
@@ -91,6 +93,11 @@ class Sample:
     ahead: str = ""
     ahead_scores: Sequence[float] = ()
     usage: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def rollout(self) -> bool:
+        """Whether it was sampled only to estimate the value of its parent."""
+        return "rollout" in self.usage
 
 
 def candidates(samples: Sequence[Sample]) -> list[Sample]:

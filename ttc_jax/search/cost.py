@@ -28,6 +28,8 @@ def node_flops(
             cost["verifier_prefill"] = _forward(verifier, 0, tree.usage["verifier_prefill"])
         return cost
     start = before + sum(len(n.tokens) for n in node.path[:-1])
+    if node.rollout:
+        return {"rollout": _forward(policy, start, usage["rollout"], decode=True)}
     end = start + usage["decode"]
     cost = {"decode": _forward(policy, start, usage["decode"], decode=True)}
     if usage["lookahead"]:

@@ -43,6 +43,7 @@ class Flight:
     states: dict[Node, State] = field(default_factory=dict)
     command: Grow | Ask | None = None
     asked: list[Node] = field(default_factory=list)
+    rollouts: set[Node] = field(default_factory=set)  # those of what was asked
     waiting: deque[Node] = field(default_factory=deque)
     unstarted: Counter = field(default_factory=Counter)  # children not started, by parent
     unscored: Counter = field(default_factory=Counter)
@@ -53,13 +54,15 @@ class Flight:
     def children(self, command: Grow) -> None:
         """Number and queue the children asked for."""
         self.command, first = command, sum(node.number >= 0 for node in self.nodes)
-        self.asked = [
-            Node(first + i, parent, self.rounds) for i, parent in enumerate(command.parents)
-        ]
+        parents = (*command.parents, *command.rollouts)
+        self.asked = [Node(first + i, parent, self.rounds) for i, parent in enumerate(parents)]
+        steps, rollouts = self.asked[: len(command.parents)], self.asked[len(command.parents) :]
+        self.rollouts = set(rollouts)
         self.left = len(self.asked)
-        self.unstarted.update(command.parents)
+        self.unstarted.update(parents)
         self.unscored.update(command.parents)
-        self.waiting.extend(self.asked)
+        # Rollouts first: they take longest, and hold no row once they have ended, as steps do.
+        self.waiting.extend(rollouts + steps)
         self.nodes += self.asked
 
     def prompts(self, command: Ask) -> None:

@@ -35,7 +35,7 @@ class Progress:
     """Where a run stands: counts since it began, over all replicas.
 
     `rows` can decode at once and `live_rows` of them do; `rounds` are requests of strategies that
-    were fulfilled; `new_tokens` were sampled, `lookahead_tokens` of them in rollouts;
+    were fulfilled; `new_tokens` were sampled, `lookahead_tokens` of them to look ahead;
     `prefill_tokens` of prompts and `verify_tokens` of solutions were encoded; `lane_steps` rows
     were computed for the tokens sampled, so that new_tokens / lane_steps is the utilisation.
     """
@@ -214,7 +214,7 @@ class Scheduler:
                     yield self._finish(flight, end.value)
                     break
                 if isinstance(command, Grow):
-                    self._give_up(flight, set(command.parents))
+                    self._give_up(flight, {*command.parents, *command.rollouts})
                     flight.children(command)
                 else:  # what the prompts begin like is held until they have been made
                     flight.prompts(command)
@@ -257,10 +257,14 @@ class Scheduler:
                     place = self.forest.copy(held.place, held.cached)
                 flight.unstarted[parent] -= 1
                 limit = self.policy.max_new - held.length
-                if not flight.command.whole:
+                if not self._whole(flight, node):
                     limit = min(limit, self.policy.max_step)
                 job = Job(place[1], flight.key, node.number, held.last, limit, held.state)
                 running.append(Run(flight, node, job, held))
+
+    def _whole(self, flight: Flight, node: Node) -> bool:
+        """Whether a node goes on to the end of its solution."""
+        return flight.command.whole or node in flight.rollouts
 
     def _land(self) -> list[Run]:
         """The runs whose node is complete, off their lanes; others go on."""
@@ -279,17 +283,20 @@ class Scheduler:
         found = self._reader.read(job, run.before.tail)
         if found is None:
             return True
-        if found.met == policy.delimiter and not found.text.strip() and job.limit:
-            job.state = self._reader.resume(found.tail)  # a blank line is no step
+        whole = self._whole(flight, node)
+        if found.met == policy.delimiter and job.limit and (whole or not found.text.strip()):
+            # Whole solutions have many steps, and a blank line is none.
+            job.state = self._reader.resume(found.tail)
             return True
         length = run.before.length + len(found.tokens)
         if found.met not in (None, policy.delimiter):
             node.finish = "stop"
-        elif length == policy.max_new or flight.command.whole:
+        elif length == policy.max_new or whole:
             node.finish = "length"
         node.tokens, node.logprobs, node.text = found.tokens, found.logprobs, found.text
         node.stopped_by, node.steps = found.met, self._reader.split(found.text)
-        node.usage["decode"] = len(found.tokens)
+        rollout = node in flight.rollouts
+        node.usage["rollout" if rollout else "decode"] = len(found.tokens)
         held = Held(
             place=(r, job.row),
             cached=run.before.cached + len(found.tokens),
@@ -298,8 +305,8 @@ class Scheduler:
             tail=found.tail,
             state=self._reader.resume(found.tail),
         )
-        # The next prompt of a revision may begin like this one.
-        if not node.finished or self.strategy.load.attempts:
+        # The next prompt of a revision may begin like this one; none begins like a rollout.
+        if not node.finished or self.strategy.load.attempts and not rollout:
             flight.rows[node] = held
         else:
             self.forest.release(held.place)
@@ -332,14 +339,14 @@ class Scheduler:
         """Score the nodes of questions of which all that was asked for has landed.
 
         Together, in the order in which they were asked for: the more claims there are, the less
-        the scorer pads them.
+        the scorer pads them. Rollouts are not scored.
         """
         for run in landed:
             run.flight.left -= 1
         whole = {run.flight: None for run in landed if not run.flight.left}
-        if self.scorer is None or not whole:
+        pairs = [(f, node) for f in whole for node in f.asked if node not in f.rollouts]
+        if self.scorer is None or not pairs:
             return
-        pairs = [(flight, node) for flight in whole for node in flight.asked]
         judgements = self.scorer.score([self._claim(*pair) for pair in pairs])
         held = {flight: list(flight.states.values()) for flight in self._flights}
         for (flight, _), judgement in zip(pairs, judgements, strict=True):

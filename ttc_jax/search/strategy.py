@@ -24,11 +24,16 @@ class Grow:
     whole solutions where `whole` is set. With `lookahead` k, each child that can go on is continued
     by up to k more steps at temperature 0, and its value is read at their end; the rollout is then
     dropped.
+
+    For every entry of `rollouts` one whole solution is sampled from that node, to estimate its
+    value (paper section 2): it is never scored, and cannot be grown from. A node may stand in both
+    and many times; sent back are the children of `parents` in order, then those of `rollouts`.
     """
 
     parents: tuple[Node, ...]
     whole: bool = False
     lookahead: int = 0
+    rollouts: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)

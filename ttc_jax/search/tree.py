@@ -27,7 +27,8 @@ class Node:
     all of them from an outcome verifier; empty without one). `value` is what strategies compare:
     the aggregate of the scores from the beginning of the solution, or, of a node that was looked
     ahead from, at the end of `ahead`, the text of the rollout, whose steps scored `ahead_scores`.
-    `usage` counts tokens by phase.
+    `usage` counts tokens by phase; those of a rollout, a solution sampled only to estimate the
+    value of its parent, are a phase of their own.
     """
 
     number: int
@@ -49,6 +50,11 @@ class Node:
     def finished(self) -> bool:
         """Whether nothing can follow."""
         return self.finish != "step"
+
+    @property
+    def rollout(self) -> bool:
+        """Whether it was sampled only to estimate the value of its parent."""
+        return "rollout" in self.usage
 
     @property
     def path(self) -> list["Node"]:
