@@ -26,6 +26,9 @@ def node_flops(
         cost = {"prefill": _forward(policy, before - encoded, encoded)}
         if node.number == -1 and verifier is not None:
             cost["verifier_prefill"] = _forward(verifier, 0, tree.usage["verifier_prefill"])
+        if usage["verify"]:  # earlier attempts, read again
+            again = min(usage["verify"], before)
+            cost["verify"] = _forward(verifier, before - again, usage["verify"])
         return cost
     start = before + sum(len(n.tokens) for n in node.path[:-1])
     if node.rollout:

@@ -41,6 +41,7 @@ class Flight:
     state: State | None = None  # of the question in the scorer, kept to the end
     rows: dict[Node, Held] = field(default_factory=dict)
     states: dict[Node, State] = field(default_factory=dict)
+    attempts: dict[Node, tuple[Node, ...]] = field(default_factory=dict)  # in view, by prompt
     command: Grow | Ask | None = None
     asked: list[Node] = field(default_factory=list)
     rollouts: set[Node] = field(default_factory=set)  # those of what was asked
@@ -66,14 +67,12 @@ class Flight:
         self.nodes += self.asked
 
     def prompts(self, command: Ask) -> None:
-        """Number the prompts asked for; each has the question's state in the scorer."""
+        """Number the prompts asked for."""
         self.command, first = command, -1 - sum(node.number < 0 for node in self.nodes)
         self.asked = [Node(first - i, round=self.rounds) for i in range(len(command.attempts))]
         self.left = len(self.asked)
         self.nodes += self.asked
-        if self.state is not None:
-            self.states |= dict.fromkeys(self.asked, self.state)
-            self.state.uses += len(self.asked)
+        self.attempts |= zip(self.asked, command.attempts, strict=True)
 
     def tree(self, candidates: list[Node]) -> Tree:
         """The finished tree, prompts first."""

@@ -141,7 +141,11 @@ def plan(
         held = load.rows
     room = Room(held, paths, policy.max_new, tail, _tags(strategy, policy))
     if scorer is not None:
-        scorer.prepare(texts, room)
+        theirs = room
+        if scorer.history and load.attempts:
+            theirs = _room_for_attempts(strategy, policy)
+            scored = theirs.rows
+        scorer.prepare(texts, theirs)
     pages_each = pages_for(
         longest, rows=held, paths=paths, full=policy.max_new, tail=tail, page_size=batch.page_size
     )
@@ -209,6 +213,16 @@ def _tags(strategy: Strategy, policy: Policy) -> int:
     if strategy.rounds is None:
         return most
     return min(most, 2 * strategy.rounds + strategy.load.steps)
+
+
+def _room_for_attempts(strategy: Strategy, policy: Policy) -> Room:
+    """What a scorer that reads history holds: each row's prompt, and it with its solution.
+
+    A prompt's attempts are a beginning of a row that goes on, so it has no tokens of its own.
+    """
+    rows, solutions = strategy.load.rows, strategy.load.attempts + 1
+    steps = solutions * _tags(strategy, policy) + strategy.load.attempts
+    return Room(2 * rows, rows, solutions * policy.max_new, 0, steps)
 
 
 def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Batch) -> int:

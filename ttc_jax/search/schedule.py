@@ -20,11 +20,12 @@ from ttc_jax.decode.batch import Job, question_key
 from ttc_jax.decode.engine import Engine
 from ttc_jax.decode.forest import Forest, Place
 from ttc_jax.search.flight import Flight, Held, Run
+from ttc_jax.search.history import open_prompts
 from ttc_jax.search.plan import Batch, Policy, check_prompt, plan
 from ttc_jax.search.steps import StepReader
 from ttc_jax.search.strategy import Ask, Grow, Strategy
 from ttc_jax.search.tree import Node, Tree
-from ttc_jax.verify.scorer import Claim, Judgement, Scorer
+from ttc_jax.verify.scorer import UNREAD, Claim, Judgement, Scorer
 
 # Tokens of a segment when steps end all the time: lanes that are done are refilled sooner.
 _STEPWISE = 32
@@ -190,6 +191,9 @@ class Scheduler:
             self._counts["prefill"] += encoded
             if isinstance(flight.command, Ask):
                 flight.left -= 1
+        again = dict.fromkeys(f for f, _, _ in planting if isinstance(f.command, Ask))
+        if again and self.scorer is not None:
+            self._counts["verify"] += open_prompts(self.scorer, list(again))
 
     def _check_prompt(self, question: Question, tokens: Sequence[int]) -> None:
         check_prompt(question, tokens, self.policy)
@@ -347,7 +351,10 @@ class Scheduler:
         pairs = [(f, node) for f in whole for node in f.asked if node not in f.rollouts]
         if self.scorer is None or not pairs:
             return
-        judgements = self.scorer.score([self._claim(*pair) for pair in pairs])
+        # A prompt without a state has attempts that the scorer cannot read.
+        read = [(f, node) for f, node in pairs if node.parent in f.states]
+        judged = dict(zip(read, self.scorer.score([self._claim(*p) for p in read]), strict=True))
+        judgements = [judged.get(pair, UNREAD) for pair in pairs]
         held = {flight: list(flight.states.values()) for flight in self._flights}
         for (flight, _), judgement in zip(pairs, judgements, strict=True):
             held[flight] += [] if judgement.state is None else [judgement.state]
@@ -357,8 +364,9 @@ class Scheduler:
 
     def _claim(self, flight: Flight, node: Node) -> Claim:
         state = flight.states[node.parent]
-        if self.scorer.outcome:
-            return Claim(state, (node.solution,), final=True)
+        if self.scorer.outcome:  # a later prompt may have this solution in view
+            followed = self.scorer.history and self.strategy.load.attempts
+            return Claim(state, (node.solution,), final=not followed)
         return Claim(state, node.steps, self._reader.split(node.ahead), node.finished)
 
     def _judged(self, flight: Flight, node: Node, judgement: Judgement) -> None:
@@ -375,7 +383,7 @@ class Scheduler:
         if judgement.state is not None:
             flight.states[node] = judgement.state
         flight.unscored[node.parent] -= 1
-        if not flight.unscored[node.parent]:
+        if not flight.unscored[node.parent] and node.parent in flight.states:
             self.scorer.close(flight.states.pop(node.parent))
 
     def _measure(self) -> None:

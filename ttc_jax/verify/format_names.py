@@ -5,7 +5,13 @@
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.verify.chat_formats import QwenMathPRM, RLHFlow, RLHFlowOutcome
 from ttc_jax.verify.formats import Format
-from ttc_jax.verify.plain_formats import MathShepherd, Outcome, SkyworkO1, Steps
+from ttc_jax.verify.plain_formats import (
+    MathShepherd,
+    Outcome,
+    OutcomeWithHistory,
+    SkyworkO1,
+    Steps,
+)
 
 
 def by_name(name: str, tokenizer: Tokenizer) -> Format:
@@ -18,6 +24,7 @@ def by_name(name: str, tokenizer: Tokenizer) -> Format:
         "qwen_math_prm": QwenMathPRM,
         "steps": Steps,
         "outcome": Outcome,
+        "outcome_history": OutcomeWithHistory,
     }
     if name not in known:
         raise ValueError(f"unknown verifier format {name!r}; there are {', '.join(known)}")

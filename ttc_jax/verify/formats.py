@@ -37,10 +37,13 @@ class Format(ABC):
 
     The whole input is begin(question) followed by the ids of every step's piece, in order.
     `outcome` says that the format judges whole solutions only: step() is then called once, with the
-    whole solution. Raises ValueError when the tokenizer lacks what the format needs.
+    whole solution. With `history` too the steps are earlier attempts at the question, oldest first,
+    and the last one is the solution. Raises ValueError when the tokenizer lacks what the format
+    needs.
     """
 
     outcome: bool = False
+    history: bool = False
 
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
@@ -69,6 +72,21 @@ class Format(ABC):
         """
         text = self._clean(text)
         return self._step(text, index) if text else NOTHING
+
+    def whole(
+        self, question: str, steps: Sequence[str]
+    ) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
+        """All ids of a question and its steps, and where in them each step's score is read.
+
+        It is what a verifier comes to read step by step, so training can read the same. Blank steps
+        have no score.
+        """
+        ids, places = list(self.begin(question)), []
+        for text in steps:
+            piece = self.step(text, sum(at is not None for at in places))
+            places.append(None if piece.at is None else len(ids) + piece.at)
+            ids += piece.ids
+        return tuple(ids), tuple(places)
 
     def _clean(self, text: str) -> str:
         """`text` without blanks at its ends."""

@@ -106,6 +106,24 @@ class Outcome(Steps):
         return re.sub(r"\s*\n\s*", "\n", text.strip())
 
 
+class OutcomeWithHistory(Outcome):
+    """The layout of `Outcome` for a verifier of revisions, which reads the attempts before too.
+
+    A blank line goes before every attempt but the first, and none has one inside: what stands
+    behind the last blank line is judged. An attempt is written alike when it is judged and when
+    others follow, so a chain is read once; without earlier attempts the layout is that of
+    `Outcome`. Source: Snell et al. 2024, section 6, which gives no layout.
+    """
+
+    history = True
+
+    def _step(self, text: str, index: int) -> Piece:
+        piece = super()._step(text, index)
+        if not index:
+            return piece
+        return Piece((self._newline, *piece.ids), piece.at + 1)
+
+
 class SkyworkO1(Steps):
     """Skywork-o1-Open-PRM-Qwen-2.5: bos, the question, then steps as in `Steps`.
 

@@ -47,7 +47,8 @@ class Claim:
 
     `ahead` are steps of a rollout, scored after them and then forgotten. `final` says that nothing
     will follow, so that no state is wanted. For an outcome scorer `steps` is the whole solution as
-    one text, after the state of the question.
+    one text, after the state of the question; one that reads history takes earlier attempts, each
+    as one text, for steps before it.
     """
 
     state: State
@@ -77,13 +78,18 @@ class Judgement:
     unread: bool = False
 
 
+# Of a solution that is longer than the scorer reads, alone or with what stands before it.
+UNREAD = Judgement((), (), None, 0, 0, unread=True)
+
+
 @dataclass(frozen=True)
 class Room:
     """What a scorer is asked to hold of each question.
 
     Each of `rows` rows holds a solution of at most `context` tokens and `steps` steps; they share
     all but `paths` whole solutions, and `tail` tokens of each row. Tokens are the policy's: what a
-    format adds comes on top.
+    format adds comes on top. Where the scorer reads history, a solution is all attempts of a row,
+    and what parts two of them counts as a step.
     """
 
     rows: int
@@ -94,10 +100,15 @@ class Room:
 
 
 class Scorer(ABC):
-    """Scores steps (or, as an outcome scorer, whole solutions) of many questions together."""
+    """Scores steps (or, as an outcome scorer, whole solutions) of many questions together.
+
+    An outcome scorer with `history` judges a revision with the attempts in view that its prompt
+    had.
+    """
 
     aggregate_name: str = "last"
     outcome: bool = False
+    history: bool = False
 
     def aggregate(self, scores: Sequence[float]) -> float:
         """One number for a solution whose steps scored `scores`; 0.0 for one without any step."""

@@ -18,7 +18,7 @@ from ttc_jax.decode.cache import bytes_per_token
 from ttc_jax.decode.forest import Extension, Forest, Place
 from ttc_jax.model.transformer import Transformer
 from ttc_jax.verify.formats import Format, Piece
-from ttc_jax.verify.scorer import AGGREGATES, Claim, Judgement, Room, Scorer, State
+from ttc_jax.verify.scorer import AGGREGATES, UNREAD, Claim, Judgement, Room, Scorer, State
 
 
 class Verifier(Scorer):
@@ -43,7 +43,8 @@ class Verifier(Scorer):
             raise ValueError(f"unknown aggregate {aggregate!r}; there are {', '.join(AGGREGATES)}")
         format.reader.check(model.shape)
         self.model, self.format, self.mesh = model, format, mesh
-        self.aggregate_name, self.outcome = aggregate, format.outcome
+        self.aggregate_name = aggregate
+        self.outcome, self.history = format.outcome, format.history
         self.pages, self._page_size = pages, page_size
         self._forest: Forest | None = None
         self._open: list[int] = []  # questions on each replica
@@ -63,15 +64,20 @@ class Verifier(Scorer):
         tags = room.steps * self.format.overhead
         context, limit = len(longest) + room.context + tags, self.model.shape.context
         if context > limit:
+            what, way_out = "a solution", "lower max_new"
+            if self.history:
+                what, way_out = "the attempts of a prompt and a solution", "lower memory or max_new"
             raise ValueError(
                 f"the verifier reads at most {limit} tokens, but question {name!r} has "
-                f"{len(longest)}, a solution up to {room.context}, and the tags of {room.steps} "
-                f"steps {tags}: {context} together; lower max_new, or take a verifier with a "
+                f"{len(longest)}, {what} up to {room.context}, and the tags of {room.steps} "
+                f"steps {tags}: {context} together; {way_out}, or take a verifier with a "
                 f"longer context"
             )
         # Another tokenizer, or text that is not UTF-8, may come to more tokens than the policy's.
         full = min(room.context + room.context // 4 + tags, limit - len(longest))
         tail = min(room.tail + room.tail // 4 + tags, full)
+        if self.history and not room.tail:  # rows of prompts are where the other rows begin
+            tail = 0
         self._context = len(longest) + full
         self._pages_each = pages_for(
             len(longest), rows=room.rows + 1, paths=room.paths, full=full, tail=tail,
@@ -178,7 +184,7 @@ class Verifier(Scorer):
             own = self._pieces(claim)
             ids = [id for piece in own for id in piece.ids]
             if claim.state.length + len(ids) > self.forest.context:
-                claim.state.known[claim.key] = Judgement((), (), None, 0, 0, unread=True)
+                claim.state.known[claim.key] = UNREAD
                 continue
             place = self.forest.copy(claim.state.place, claim.state.length)
             work.append(Extension(place, ids))
@@ -217,12 +223,15 @@ class Verifier(Scorer):
     def _scores(self, claim: Claim, pieces: Sequence[Piece], reading) -> tuple[float, ...]:
         """The readings at the pieces' places.
 
-        A step that the format reads nothing of (it was all tags) scores as the one before it.
+        A step that the format reads nothing of (it was all tags) scores as the one before it, a
+        solution of which nothing is left scores 0.
         """
         scores, start, last = [], 0, claim.state.score
         for piece in pieces:
             if piece.at is not None:
                 last = float(reading[start + piece.at])
+            elif self.outcome:
+                last = 0.0
             if not math.isfinite(last):
                 raise ValueError(
                     f"question {claim.state.question!r}: the verifier scored step "
