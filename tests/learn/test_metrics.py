@@ -82,9 +82,7 @@ def test_reliability_by_hand():
     assert ece(labels, scores, bins=1) == pytest.approx(abs(np.mean(scores) - np.mean(labels)))
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1), st.integers(1, 30)
-)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1), st.integers(1, 30))
 def test_scores_that_hold_what_they_promise_have_no_calibration_error(groups, bins):
     """In each group so many of n labels are 1, and the score is their share."""
     labels, scores = [], []

@@ -8,6 +8,7 @@ Everything that can be wrong with a checkpoint is found from its headers, before
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,34 +203,48 @@ def _fill(array, leaf, sharding) -> jax.Array:
     return jax.device_put(jnp.reshape(array, leaf.shape), sharding)
 
 
-def save_checkpoint(path, model: Transformer, tokenizer_dir=None) -> None:
+def save_checkpoint(
+    path,
+    model: Transformer,
+    tokenizer_dir=None,
+    *,
+    dtype=None,
+    extra: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> None:
     """Write `model` as a Hugging Face directory at `path`, with the tokenizer of another directory.
 
-    Weights keep their dtype. The directory appears whole or not at all. On several hosts every
-    process must call this; the first one writes.
+    Weights keep their dtype unless another one is given. `extra` are further text files, by name.
+    The directory appears whole or not at all. With `replace` a checkpoint at `path` gives way to
+    it, once it is written. On several hosts every process must call this; the first one writes.
 
     Raises:
-        FileExistsError: there is something at `path` already.
+        FileExistsError: there is something at `path` already (with `replace`: no checkpoint).
         FileNotFoundError: `tokenizer_dir` holds no tokenizer.
         ValueError: no Hugging Face family has the model's shape.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path} exists already; name a new directory")
-    config = shape_to_hf(model.shape) | {"dtype": str(model.embed.dtype)}
+        if not replace:
+            raise FileExistsError(f"{path} exists already; name a new directory")
+        if not (path / "config.json").is_file():
+            raise FileExistsError(f"{path} is no checkpoint that could be replaced; name another")
+    config = shape_to_hf(model.shape) | {"dtype": str(jnp.dtype(dtype or model.embed.dtype))}
     config |= _special_ids(tokenizer_dir)
     leaves = jax.tree_util.tree_flatten_with_path(model)[0]
-    tensors = [_tensor(path_name(where), leaf, model.shape) for where, leaf in leaves]
+    tensors = [_tensor(path_name(where), leaf, model.shape, dtype) for where, leaf in leaves]
     if jax.process_index():
         for tensor in tensors:
             tensor.read()
         return
-    with new_directory(path) as directory:
+    with new_directory(path, replace) as directory:
         (directory / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         if tokenizer_dir is not None:
             for name in TOKENIZER_FILES:
                 if (Path(tokenizer_dir) / name).is_file():
                     shutil.copyfile(Path(tokenizer_dir) / name, directory / name)
+        for name, text in (extra or {}).items():
+            (directory / name).write_text(text, encoding="utf-8")
         write_tensors(directory, tensors)
 
 
@@ -241,13 +256,14 @@ def _special_ids(tokenizer_dir) -> dict:
     return {"bos_token_id": tokenizer.bos, "eos_token_id": eos, "pad_token_id": tokenizer.pad}
 
 
-def _tensor(path: str, leaf: jax.Array, shape: ModelShape) -> Tensor:
+def _tensor(path: str, leaf: jax.Array, shape: ModelShape, dtype) -> Tensor:
     where = place(path, leaf.shape, shape)
+    dtype = jnp.dtype(dtype or leaf.dtype)
 
     def read() -> np.ndarray:
         whole = leaf
         if not leaf.is_fully_addressable:
             whole = multihost_utils.process_allgather(leaf, tiled=True)
-        return np.asarray(whole).reshape(where.dims)
+        return np.asarray(whole).astype(dtype).reshape(where.dims)
 
-    return Tensor(where.name, leaf.nbytes, read)
+    return Tensor(where.name, leaf.size * dtype.itemsize, read)

@@ -29,11 +29,13 @@ class Tensor:
 
 
 @contextmanager
-def new_directory(final: Path) -> Iterator[Path]:
+def new_directory(final: Path, replace: bool = False) -> Iterator[Path]:
     """A fresh directory that becomes `final` when the block ends, and vanishes when it fails.
 
-    Two processes may do this at once: the first one wins, the other's work is dropped. Raises
-    OSError when the place cannot be written.
+    Two processes may do this at once: the first one wins, the other's work is dropped. With
+    `replace` it is what was there before that is dropped; a process killed between the two renames
+    that this takes leaves both directories whole, under hidden names. Raises OSError when the place
+    cannot be written.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
@@ -45,8 +47,25 @@ def new_directory(final: Path) -> Iterator[Path]:
         except OSError:
             if not final.is_dir():
                 raise
+            if replace:
+                _exchange(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(new: Path, final: Path) -> None:
+    old = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    try:
+        os.replace(final, old)
+    except OSError:
+        old.rmdir()
+        raise
+    try:
+        os.replace(new, final)
+    except OSError:
+        os.replace(old, final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_tensors(
