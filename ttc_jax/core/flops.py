@@ -1,6 +1,13 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Analytic counts of the floating-point operations of a forward pass."""
+"""Analytic counts of floating-point operations, and the rate at which this machine does them."""
+
+import functools
+import time
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
 
 
 def forward(
@@ -23,3 +30,48 @@ def forward(
     reads = tokens * start + tokens * (tokens + 1) // 2
     attention = 4.0 * layers * attention_width * reads
     return 2.0 * block_weights * tokens + 2.0 * head_weights * logits + attention
+
+
+def training(
+    *,
+    block_weights: int,
+    head_weights: int,
+    attention_width: int,
+    layers: int,
+    lengths: Sequence[int],
+    logits: bool,
+    passes: int = 3,
+) -> float:
+    """FLOPs of a training step over texts of these lengths, all of whose tokens count.
+
+    A backward pass costs two forward ones, so there are three `passes`; two where the weights
+    themselves are not trained. `logits` says whether every token is multiplied with the language
+    head. What is computed twice to save memory (rematerialisation) does not count.
+    """
+    return passes * sum(
+        forward(
+            block_weights=block_weights,
+            head_weights=head_weights,
+            attention_width=attention_width,
+            layers=layers,
+            start=0,
+            tokens=length,
+            logits=length if logits else 0,
+        )
+        for length in lengths
+    )
+
+
+@functools.cache
+def peak_rate(dtype: str) -> float:
+    """FLOP/s of one local device at a large square matrix product in `dtype`, measured."""
+    size = 2048 if jax.default_backend() == "cpu" else 8192
+    x = jax.device_put(jnp.ones((size, size), dtype), jax.local_devices()[0])
+    multiply = jax.jit(lambda x: x @ x)
+    multiply(x).block_until_ready()
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        multiply(x).block_until_ready()
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best

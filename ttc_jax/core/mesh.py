@@ -14,14 +14,26 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-# First match wins, on paths such as "blocks/3/q". Weights are [out, in] with heads split out.
+# First match wins, on paths such as "blocks/3/q" ("blocks/3/q/weight" beside an adapter). Weights
+# are [out, in] with heads split out.
 PARAMETER_RULES: tuple[tuple[str, P], ...] = (
-    (r"/(q|k|v)$", P("model", None, None)),
+    (r"/(q|k|v)(/weight)?$", P("model", None, None)),
     (r"/(q|k|v)_bias$", P("model", None)),
-    (r"/o$", P(None, "model", None)),
-    (r"/(gate|up)$", P("model", None)),
-    (r"/down$", P(None, "model")),
+    (r"/o(/weight)?$", P(None, "model", None)),
+    (r"/(gate|up)(/weight)?$", P("model", None)),
+    (r"/down(/weight)?$", P(None, "model")),
     (r"^(embed|head)$", P("model", None)),
+    (r"", P()),
+)
+# For training: what 'data' shards would hold copies of is spread over them too, and gathered layer
+# by layer when it is needed.
+FSDP_RULES: tuple[tuple[str, P], ...] = (
+    (r"/(q|k|v)(/weight)?$", P("model", None, "data")),
+    (r"/(q|k|v)_bias$", P("model", None)),
+    (r"/o(/weight)?$", P("data", "model", None)),
+    (r"/(gate|up)(/weight)?$", P("model", "data")),
+    (r"/down(/weight)?$", P("data", "model")),
+    (r"^(embed|head)$", P("model", "data")),
     (r"", P()),
 )
 

@@ -5,6 +5,7 @@
 import collections
 import time
 from collections.abc import Callable
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -15,13 +16,11 @@ RATE_WINDOW_S = 30.0
 BAR = 24  # columns, where the rest of the line leaves as many
 
 
-class ProgressDisplay:
-    """Shows questions done, search rounds, live rows, pages, tokens per second and time left.
-
-    Use as a context manager. One line, which fits 100 columns.
+class _Line:
+    """A bar and a line of text about `total` units of work, of which `done` were done before.
 
     The rate is that of the last half minute, so that compilation fades from it; the time left
-    assumes that questions go on finishing as they did since the start.
+    assumes that units go on being done as they were since the start.
     """
 
     def __init__(
@@ -29,12 +28,13 @@ class ProgressDisplay:
         total: int,
         done: int = 0,
         *,
+        unit: str,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._total, self._before = total, done
+        self._total, self._before, self._unit = total, done, unit
         self._start = clock()
         self._last_line = float("-inf")
         self._window = collections.deque([(self._start, 0)])
@@ -46,46 +46,26 @@ class ProgressDisplay:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task(
-            "", total=total, completed=done, status=f"{done}/{total} questions, compiling"
+            "", total=total, completed=done, status=f"{done}/{total} {unit}, compiling"
         )
 
-    def __enter__(self) -> "ProgressDisplay":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._bar.stop()
 
-    def update(
-        self,
-        done: int,
-        live_rows: int,
-        rows: int,
-        new_tokens: int,
-        rounds: int | None = None,
-        pages: int | None = None,
-        pages_used: int = 0,
-        lookahead: int = 0,
-    ) -> None:
-        """Shows the state.
-
-        Questions done, tokens sampled and rounds (a step for one question each) count since this
-        display was made; `lookahead` of the tokens were in rollouts. Of `pages` there are,
-        `pages_used` are held now. Rounds and pages are left out where they are None.
-        """
+    def _show(self, done: int, tokens: int, parts: list[str], note: str = "") -> None:
+        """Shows units done and tokens since this display was made; `note` stands by their rate."""
         now = self._clock()
-        self._window.append((now, new_tokens))
+        self._window.append((now, tokens))
         while self._window[1][0] < now - RATE_WINDOW_S:
             self._window.popleft()
-        parts = [f"{live_rows}/{rows} rows"]
-        if rounds is not None:
-            parts.insert(0, f"{_short(rounds)} rounds")
-        if pages:
-            parts.append(f"{pages_used / pages:.0%} pages")
-        ahead = f" ({lookahead / new_tokens:.0%} ahead)" if lookahead else ""
-        parts += [f"{_short(self._rate())} tok/s{ahead}", f"{self._left(done, now)} left"]
+        rate = f"{_short(self._rate())} tok/s{note}"
+        left = f"{self._left(done, now)} left"
         done += self._before
-        line = ", ".join([f"{done}/{self._total} questions", *parts])
+        line = ", ".join([f"{done}/{self._total} {self._unit}", *parts, rate, left])
         if self._console.is_terminal:
             self._drawn.bar_width = min(BAR, max(1, self._console.width - len(line) - 1))
             self._bar.update(self._task, completed=done, status=line)
@@ -104,6 +84,75 @@ class ProgressDisplay:
         minutes, seconds = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+class ProgressDisplay(_Line):
+    """Shows questions done, search rounds, live rows, pages, tokens per second and time left.
+
+    Use as a context manager. One line, which fits 100 columns.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__(total, done, unit="questions", console=console, clock=clock)
+
+    def update(
+        self,
+        done: int,
+        live_rows: int,
+        rows: int,
+        new_tokens: int,
+        rounds: int | None = None,
+        pages: int | None = None,
+        pages_used: int = 0,
+        lookahead: int = 0,
+    ) -> None:
+        """Shows the state.
+
+        Questions done, tokens sampled and rounds (a step for one question each) count since this
+        display was made; `lookahead` of the tokens were in rollouts. Of `pages` there are,
+        `pages_used` are held now. Rounds and pages are left out where they are None.
+        """
+        parts = [f"{live_rows}/{rows} rows"]
+        if rounds is not None:
+            parts.insert(0, f"{_short(rounds)} rounds")
+        if pages:
+            parts.append(f"{pages_used / pages:.0%} pages")
+        ahead = f" ({lookahead / new_tokens:.0%} ahead)" if lookahead else ""
+        self._show(done, new_tokens, parts, ahead)
+
+
+class TrainingDisplay(_Line):
+    """Shows steps done, losses, model FLOPs utilisation, tokens per second and time left.
+
+    Use as a context manager. One line, which fits 100 columns.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__(total, done, unit="steps", console=console, clock=clock)
+
+    def update(
+        self, done: int, loss: float, tokens: int, held_out: float | None, mfu: float
+    ) -> None:
+        """Shows the state: steps and tokens since this display was made, the last losses."""
+        parts = [f"loss {loss:.4g}"]
+        if held_out is not None:
+            parts.append(f"held out {held_out:.4g}")
+        parts.append(f"{mfu:.0%} of peak")
+        self._show(done, tokens, parts)
 
 
 def _short(number: float) -> str:

@@ -17,6 +17,8 @@ from ttc_jax.model.shape import ModelShape
 
 # Large enough that exp() of it is 0 in float32, finite so that a fully masked run gives no NaN.
 MASKED = -1e30
+# Queries of a packed row that are attended together.
+_QUERIES = 512
 
 
 @jax.tree_util.register_dataclass
@@ -67,6 +69,30 @@ def merge(parts: list[Partial], dtype) -> jax.Array:
 def in_window(query_pos, key_pos, window: int):
     """Whether keys at key_pos lie in the window of queries at query_pos; always for window 0."""
     return key_pos > query_pos - window if window else True
+
+
+def attend_packed(q, k, v, segments, shape: ModelShape, window: int) -> jax.Array:
+    """Causal attention [B, T, N, H] of rows q [B, T, N, H], k, v [B, T, K, H] within segments.
+
+    segments i32[B, T] number the texts of a row. Queries are taken `_QUERIES` at a time with the
+    keys up to theirs, so that of long rows only half of the products are computed and little of
+    the logits is held at once. A token of a text sees at least itself.
+    """
+    length = q.shape[1]
+    groups = q.shape[2] // shape.kv_heads
+    out = []
+    for start in range(0, length, _QUERIES):
+        end = min(start + _QUERIES, length)
+        first = max(0, start - window + 1) if window else 0
+        query_pos, key_pos = jnp.arange(start, end)[:, None], jnp.arange(first, end)[None, :]
+        mask = (key_pos <= query_pos) & in_window(query_pos, key_pos, window)
+        mask = mask & (segments[:, start:end, None] == segments[:, None, first:end])
+        mask = jnp.repeat(mask, groups, axis=1)[:, None]
+        queries = by_kv_head(q[:, start:end], shape.kv_heads)
+        keys, values = keys_first(k[:, first:end]), values_first(v[:, first:end])
+        part = attend(queries, keys, values, mask, shape)
+        out.append(by_token(merge([part], q.dtype), end - start))
+    return out[0] if len(out) == 1 else jnp.concatenate(out, axis=1)
 
 
 def keys_first(k) -> jax.Array:

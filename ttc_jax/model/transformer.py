@@ -10,26 +10,19 @@ pass takes its attention as a function, so that the dense pass of training, `ext
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttc_jax.model.attend import (
-    attend,
-    by_kv_head,
-    by_token,
-    in_window,
-    keys_first,
-    merge,
-    rotate,
-    rotation,
-    values_first,
-)
+from ttc_jax.model.attend import attend_packed, rotate, rotation
 from ttc_jax.model.shape import ModelShape
 
 # attention(layer, q [B, T, N, H], k [B, T, K, H], v [B, T, K, H]) -> [B, T, N, H]
 Attention = Callable[[int, jax.Array, jax.Array, jax.Array], jax.Array]
+# Stands around the function of one layer: around(layer, f)(block, x, rope) -> x
+Around = Callable[[int, Callable], Callable]
 
 
 class Block(nnx.Module):
@@ -127,8 +120,31 @@ def rms_norm(x, weight, shape: ModelShape) -> jax.Array:
     return (y * (weight + shape.norm_offset)).astype(x.dtype)
 
 
+class LowRank(nnx.Module):
+    """A weight [*out, *in] and what is added to it: lora_out [*out, r] times lora_in [r, *in].
+
+    It stands in the place of the weight's parameter, so that the forward pass multiplies with the
+    three of them one after the other and never makes the sum. The product is scaled by `scale`.
+    Source: Hu et al. 2021 (arXiv 2106.09685).
+    """
+
+    def __init__(self, weight: nnx.Param, lora_in, lora_out, scale: float):
+        self.weight = weight
+        self.lora_in = nnx.Param(lora_in)
+        self.lora_out = nnx.Param(lora_out)
+        self.scale = scale
+
+    def __getitem__(self, _) -> "LowRank":
+        """Itself, where a parameter gives its array."""
+        return self
+
+
 def linear(x, weight, inputs: int = 1) -> jax.Array:
     """x [..., in] times weight [*out, *in]: [..., *out], where the last `inputs` axes are `in`."""
+    if isinstance(weight, LowRank):
+        low = linear(x, weight.lora_in[...], inputs)
+        added = linear(low, weight.lora_out[...])
+        return linear(x, weight.weight[...], inputs) + weight.scale * added
     split = weight.ndim - inputs
     out_dims = weight.shape[:split]
     flat = weight.reshape(math.prod(out_dims), math.prod(weight.shape[split:]))
@@ -166,20 +182,39 @@ def _feed_forward(block: Block, shape: ModelShape, x) -> jax.Array:
     return linear(gate * linear(x, block.up[...]), block.down[...])
 
 
-def hidden(model: Transformer, tokens, positions, attention: Attention) -> jax.Array:
-    """Final hidden states [B, T, D], normed, of tokens i32[B, T] at positions i32[B, T]."""
+def hidden(
+    model: Transformer,
+    tokens,
+    positions,
+    attention: Attention,
+    *,
+    around: Around | None = None,
+    drop: Callable[[jax.Array, int], jax.Array] | None = None,
+) -> jax.Array:
+    """Final hidden states [B, T, D], normed, of tokens i32[B, T] at positions i32[B, T].
+
+    `around` wraps the function of each layer (rematerialisation, sharding); drop(x, site) is
+    applied to what each of the 2 L sublayers adds to the residual stream.
+    """
     shape = model.shape
     x = model.embed[...][tokens]
     x = x * jnp.asarray(shape.embed_scale, x.dtype)
     rope = {local: rotation(shape, positions, local) for local in _kinds_of_layer(shape)}
-    for layer, block in enumerate(model.blocks):
+
+    def run(layer: int, block: Block, x, rope):
         with jax.named_scope("attention"):
             y = rms_norm(x, block.attn_norm[...], shape)
             y = _attention(block, shape, layer, y, rope, attention)
-            x = x + (rms_norm(y, block.attn_post_norm[...], shape) if shape.post_norms else y)
+            y = rms_norm(y, block.attn_post_norm[...], shape) if shape.post_norms else y
+            x = x + (y if drop is None else drop(y, 2 * layer))
         with jax.named_scope("feed_forward"):
             y = _feed_forward(block, shape, rms_norm(x, block.ffn_norm[...], shape))
-            x = x + (rms_norm(y, block.ffn_post_norm[...], shape) if shape.post_norms else y)
+            y = rms_norm(y, block.ffn_post_norm[...], shape) if shape.post_norms else y
+            return x + (y if drop is None else drop(y, 2 * layer + 1))
+
+    for layer, block in enumerate(model.blocks):
+        fn = partial(run, layer)
+        x = (fn if around is None else around(layer, fn))(block, x, rope)
     return rms_norm(x, model.norm[...], shape)
 
 
@@ -216,22 +251,23 @@ def forward(model: Transformer, tokens, lens=None) -> jax.Array:
     """Hidden states [B, T, D] of whole sequences tokens i32[B, T], without any cache.
 
     Rows are right-padded: tokens at or beyond lens i32[B] (default T) see padding but are never
-    seen by valid ones, as attention is causal. Used for training and as the plain reading.
+    seen by valid ones, as attention is causal. The plain reading, beside `packed`.
     """
     rows, length = tokens.shape
-    shape = model.shape
     positions = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), (rows, length))
-    group = shape.heads // shape.kv_heads
-    pos = jnp.arange(length)
-    causal = pos[None, :] <= pos[:, None]
-    if lens is not None:
-        causal = causal & (pos < lens[:, None])[:, None, :]
+    inside = positions < (length if lens is None else lens[:, None])
+    return packed(model, tokens, positions, jnp.where(inside, 1, 0))
+
+
+def packed(model: Transformer, tokens, positions, segments, **how) -> jax.Array:
+    """Hidden states [B, T, D] of rows that hold several texts, which do not see each other.
+
+    tokens, positions, segments i32[B, T]: a token sees what stands before it in its row with its
+    own segment number. `how` are the options of `hidden`. Used for training.
+    """
+    shape = model.shape
 
     def attention(layer, q, k, v):
-        mask = causal & in_window(pos[:, None], pos[None, :], shape.window(layer))
-        mask = jnp.repeat(mask, group, axis=-2).reshape(-1, 1, length * group, length)
-        queries = by_kv_head(q, shape.kv_heads)
-        part = attend(queries, keys_first(k), values_first(v), mask, shape)
-        return by_token(merge([part], q.dtype), length)
+        return attend_packed(q, k, v, segments, shape, shape.window(layer))
 
-    return hidden(model, tokens, positions, attention)
+    return hidden(model, tokens, positions, attention, **how)
