@@ -77,7 +77,7 @@ class SlowSearch:
 
     def __init__(self, policy: Policy, scorer: tuple | None, seed: int):
         self.policy, self.scorer, self.seed = policy, scorer, seed
-        model = _single(policy.model)
+        model = single(policy.model)
         self.dense = Dense(model, ROWS, CONTEXT)
         self.never = build(policy.tokenizer.token_bytes(), (), ["no such text"])
         self._scores = cache(self._read_again)  # equal texts have equal scores, to the last bit
@@ -205,7 +205,7 @@ class SlowSearch:
         ids = tokenizer.encode("".join(line + "\n" for line in lines))
         tokens = np.zeros((1, CONTEXT), np.int32)
         tokens[0, : len(ids)] = ids
-        scores = np.asarray(_read(_single(model), tokens, np.array([len(ids)])))[0]
+        scores = np.asarray(_read(single(model), tokens, np.array([len(ids)])))[0]
         newline = tokenizer.encode("\n")[0]
         at = [i for i, id in enumerate(ids) if id == newline]
         assert len(at) == len(lines)
@@ -213,7 +213,7 @@ class SlowSearch:
 
 
 @cache
-def _single(model: Transformer) -> Transformer:
+def single(model: Transformer) -> Transformer:
     """The model on one device."""
     device = make_mesh().devices.flat[0]
     return jax.tree.map(lambda x: jax.device_put(np.asarray(x), device), model)
