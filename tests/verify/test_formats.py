@@ -30,6 +30,7 @@ KINDS = {
     "qwen_math_prm": tiny.qwen_tokenizer,
     "steps": tiny.qwen_tokenizer,
     "outcome": tiny.qwen_tokenizer,
+    "outcome_history": tiny.qwen_tokenizer,
 }
 PUBLIC = ("math_shepherd", "rlhflow", "rlhflow_outcome", "skywork_o1", "qwen_math_prm")
 STEPWISE = ("math_shepherd", "rlhflow", "skywork_o1", "qwen_math_prm", "steps")
@@ -361,6 +362,43 @@ def test_outcome_reads_the_end_of_the_same_layout(formats):
     format = formats["outcome"]
     assert format.outcome and formats["rlhflow_outcome"].outcome and not formats["steps"].outcome
     assert pieces_of(format, "What is 1 + 1?", steps) == (ids, places[-1:])
+
+
+def test_earlier_attempts_are_parted_by_blank_lines(formats):
+    format, tokenizer = formats["outcome_history"], formats["steps"].tokenizer
+    assert (format.outcome, format.history) == (True, True)
+    attempts = ["It is 3.\n\nSo 3", "\n\n", " So\n \n 4\n"]
+    ids, places = format.whole("What is 1 + 1?", [*attempts, "So 2"])
+    text = tokenizer.decode(ids)
+    assert text == "What is 1 + 1?\nIt is 3.\nSo 3\n\nSo\n4\n\nSo 2\n"
+    newline = tokenizer.encode("\n")[0]
+    assert [None if at is None else ids[at] for at in places] == [newline, None, newline, newline]
+    assert places[-1] == len(ids) - 1
+    for text in SOLUTIONS[0]:
+        assert format.whole("What?", [text]) == formats["outcome"].whole("What?", [text])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(attempts=st.lists(texts | st.just(" \n"), min_size=1, max_size=5))
+def test_attempts_are_read_alike_whatever_follows(formats, attempts):
+    format = formats["outcome_history"]
+    whole, places = format.whole(QUESTIONS[0], attempts)
+    newline = format.tokenizer.encode("\n")[0]
+    for k in range(len(attempts) + 1):
+        ids, some = format.whole(QUESTIONS[0], attempts[:k])
+        assert whole[: len(ids)] == ids and places[:k] == some
+    body = list(whole[len(format.begin(QUESTIONS[0])) :])
+    blanks = [i for i in range(1, len(body)) if body[i - 1] == body[i] == newline]
+    assert len(blanks) == max(0, sum(at is not None for at in places) - 1)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_whole_is_its_pieces(formats, name):
+    format = formats[name]
+    for question, steps in CASES:
+        ids, places = pieces_of(format, question, steps)
+        steps = ["\n\n".join(steps)] if format.outcome else steps
+        assert format.whole(question, steps) == (tuple(ids), tuple(places))
 
 
 @pytest.mark.parametrize("make", [tiny.sentencepiece_tokenizer, tiny.llama_tokenizer])
