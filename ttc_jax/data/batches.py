@@ -3,11 +3,11 @@
 """Packed batches of one shape, in an order that depends on the seed and the step alone.
 
 Each step takes the same number of examples, exactly, and packs them into rows of one length; how
-many rows are needed is counted beforehand, from the lengths of the examples. The order is that of a
-`grain` pipeline with random access, so any step can be gone back to; each process takes its share
-of every step.
+many rows are needed is counted beforehand, from the lengths of the examples. Any step can be gone
+back to, as in any `grain` pipeline with random access; each process takes its share of every step.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -103,6 +103,28 @@ def pack(examples: Sequence[Example], rows: Sequence[Sequence[int]], shape: Shap
     return Packed(tokens, positions, segments, targets, weights)
 
 
+class _Order:
+    """The examples of each step, i64[size], as a source for `grain`.
+
+    Epochs are permutations of all `count` examples, drawn from (seed, epoch), one after the other.
+    The shuffle of `grain` itself takes milliseconds for each example of a small set.
+    """
+
+    def __init__(self, count: int, size: int, seed: int):
+        self._count, self._size, self._seed = count, size, seed
+        self._epoch = functools.lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self._seed, epoch)).permutation(self._count)
+
+    def __len__(self) -> int:
+        return 1 << 40  # there is no end
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        epoch, at = np.divmod(np.arange(step * self._size, (step + 1) * self._size), self._count)
+        return np.concatenate([self._epoch(e)[at[epoch == e]] for e in np.unique(epoch).tolist()])
+
+
 class Batches:
     """Batches of `size` examples without end, those of step 0 first; iterate over it.
 
@@ -136,16 +158,15 @@ class Batches:
             )
         self.examples, self.size = examples, size
         length = row_length(examples, length)
-        order = grain.MapDataset.source(np.arange(len(examples))).shuffle(seed=seed).repeat()
-        shares = [order[p::processes].batch(size // processes) for p in range(processes)]
+        order = _Order(len(examples), size, seed)
         lengths = np.array([len(example.tokens) for example in examples])
         rows = max(
-            len(assign(lengths[share[step]].tolist(), length))
-            for share in shares
+            len(assign(lengths[order[step][p::processes]].tolist(), length))
             for step in range(steps)
+            for p in range(processes)
         )
         self.shape = Shape(-(-rows // multiple) * multiple, length)
-        own = shares[process].map(self._pack)
+        own = grain.MapDataset.source(order).map(lambda all_: self._pack(all_[process::processes]))
         self._iterator = iter(own.to_iter_dataset(grain.ReadOptions(1, prefetch_buffer_size=2)))
 
     def _pack(self, indices: np.ndarray) -> tuple[Packed, list[str], list[int]]:
