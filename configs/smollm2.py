@@ -70,6 +70,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
 
     config = ConfigDict()
+    config.job = "search"
     config.seed = 0
     config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
 

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> None:
     values = _parse(argv)
-    from ttc_jax.run import run  # after parsing: importing jax takes seconds
+    from ttc_jax.run.job import run  # after parsing: importing jax takes seconds
 
     overrides = config_flags.get_override_values(values["config"])
     run(values.config, values.workdir, overrides=overrides, command=argv)

@@ -112,7 +112,7 @@ class RunRecord:
                 f"{key} was {before.get(key)!r}, now {self._depends.get(key)!r}" for key in changed
             )
             raise ValueError(
-                f"the samples in {self.path} were made with other settings: {shown}. "
+                f"what is in {self.path} was made with other settings: {shown}. "
                 "Pass another --workdir, or go back to those settings"
             )
 
@@ -253,5 +253,5 @@ def _sync_directory(directory: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> WorkdirError:
     return WorkdirError(
         f"cannot write {path}: {error.strerror or error}; free space or pass another --workdir, "
-        "then repeat the command: samples already stored are kept"
+        "then repeat the command: what is stored already is kept"
     )

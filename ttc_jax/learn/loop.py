@@ -114,7 +114,7 @@ def train(
       WorkdirError: a checkpoint cannot be written; the earlier ones stay.
     """
     if not held_out:
-        raise ValueError("no held-out examples: raise the held-out fraction, or give more questions")
+        raise ValueError("no held-out examples: raise the held-out share, or give more questions")
     shards = learner.mesh.shape["data"]
     batches = Batches(
         examples, plan.batch, steps=plan.steps, seed=plan.seed, length=plan.length,
@@ -130,7 +130,7 @@ def train(
 
 
 def held_out_shape(held_out: Iterable[Example], like: Shape, shards: int) -> Shape:
-    """The shape of batches for reading examples: as in training, but long enough for all of them."""
+    """The shape of batches for reading examples: as in training, but long enough for them all."""
     longest = max(len(example.tokens) for example in held_out)
     rows = max(1, like.rows // shards) * shards
     return Shape(min(rows, 4 * shards), max(like.length, -(-longest // 64) * 64))
@@ -228,10 +228,11 @@ class _Run:
     def _evaluate(self, state: State, step: int) -> None:
         loss = self.learner.held_out_loss(state.params, self.held_out, self.shape)
         if not math.isfinite(loss):
-            raise Diverged(f"after step {step} the held-out loss is {loss}: the weights are damaged")
+            raise Diverged(f"after step {step} the held-out loss is {loss}: weights are damaged")
         found = {"step": step, "loss": loss, **dict(self.evaluate(state.params))}
         self.history.evaluations.append(found)
-        self.report({f"held_out/{name}" if name != "step" else name: v for name, v in found.items()})
+        named = {f"held_out/{name}": v for name, v in found.items() if name != "step"}
+        self.report({"step": step, **named})
 
     def _save(self, state: State, step: int, batches: Batches) -> None:
         note = {

@@ -1,0 +1,90 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trees of a strategy over questions, stored as they are finished and continued after a kill."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from ttc_jax.core.progress import ProgressDisplay
+from ttc_jax.core.records import read_metrics
+from ttc_jax.core.samples import SampleStore
+from ttc_jax.data.sources import Question
+from ttc_jax.decode.forest import OutOfPages
+from ttc_jax.run import settings
+from ttc_jax.run.place import Place
+from ttc_jax.search.cost import node_flops
+from ttc_jax.search.recorder import Recorder
+from ttc_jax.search.schedule import Progress, Scheduler
+from ttc_jax.search.strategy import Strategy
+from ttc_jax.verify.grade import Grader
+
+METRICS_EVERY_S = 10.0
+
+
+def sample(
+    config: ConfigDict,
+    strategy: Strategy,
+    questions: Sequence[Question],
+    grader: Grader,
+    place: Place,
+) -> SampleStore:
+    """The store in the work directory, with the graded trees of all questions.
+
+    The models of the config are loaded only when a question is missing. Raises ValueError when what
+    is asked does not fit.
+    """
+    store = SampleStore(place.path / "samples")
+    done = store.done()
+    left = [question for question in questions if question.id not in done]
+    if not left:
+        return store
+    policy = settings.policy(config, place.cache_dir)
+    scorer = None
+    if config.scorer.path:
+        scorer = settings.verifier(config, policy, place.cache_dir)
+    shapes = policy.model.shape, scorer and scorer.model.shape
+    recorder = Recorder(store, grader, left, lambda tree, node: node_flops(tree, node, *shapes))
+    display = ProgressDisplay(len(questions), len(done))
+    last = 0.0
+
+    def on_segment(progress: Progress, end: bool = False) -> None:
+        nonlocal last
+        recorder.tick()
+        display.update(
+            progress.done_questions,
+            progress.live_rows,
+            progress.rows,
+            progress.new_tokens,
+            rounds=progress.rounds if strategy.stepwise else None,
+            pages=progress.pages,
+            pages_used=progress.pages_used,
+            lookahead=progress.lookahead_tokens,
+        )
+        if end or progress.seconds - last >= METRICS_EVERY_S:
+            last = progress.seconds
+            place.metrics.append({"start": place.start, **asdict(progress)})
+
+    scheduler = Scheduler(strategy, left, policy, scorer, settings.batch(config))
+    try:
+        with recorder, display:
+            for tree in scheduler.run(on_segment):
+                recorder.add(tree)
+            on_segment(scheduler.progress, end=True)
+    except OutOfPages as error:
+        raise ValueError(f"{error}; raise engine.pages and scorer.pages, or set them 0") from error
+    return store
+
+
+def timing(path: Path) -> dict[str, float]:
+    """Seconds and tokens of sampling, compilation included, over all starts of the run.
+
+    `path` is the file of metrics.
+    """
+    last = {line["start"]: line for line in read_metrics(path)}
+    seconds = sum(line["seconds"] for line in last.values())
+    tokens = sum(line["new_tokens"] for line in last.values())
+    rate = tokens / max(seconds, 1e-9)
+    return {"starts": len(last), "seconds": seconds, "tokens": tokens, "tokens_per_second": rate}

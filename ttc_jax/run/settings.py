@@ -1,0 +1,197 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the settings of any job stand for: caches, questions, models, prompts, batches."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ttc_jax.core.mesh import make_mesh
+from ttc_jax.core.records import key_of
+from ttc_jax.data.prompts import Chat, FewShot, Revision
+from ttc_jax.data.sources import Question, load_questions
+from ttc_jax.decode.sample import Sampler
+from ttc_jax.model.load import load_checkpoint
+from ttc_jax.model.tokens import Tokenizer
+from ttc_jax.model.transformer import Transformer, with_value_head
+from ttc_jax.search.plan import Batch, Policy
+from ttc_jax.verify.format_names import by_name
+from ttc_jax.verify.scorer import AGGREGATES
+from ttc_jax.verify.verifier import Verifier
+
+
+def at_least_1(config: ConfigDict, *names: str) -> None:
+    """ValueError for a setting ("group.name") that is below 1, with the name and the value."""
+    for name in names:
+        group, key = name.split(".")
+        if config[group][key] < 1:
+            raise ValueError(f"{name} is {config[group][key]}; it must be at least 1")
+
+
+def check_asking(config: ConfigDict) -> None:
+    """ValueError for settings of questions, prompts and models that cannot work."""
+    if config.data.limit < 0:
+        raise ValueError(f"data.limit is {config.data.limit}; 0 means all questions")
+    if config.prompt.style not in ("chat", "few_shot"):
+        raise ValueError(f"prompt.style is {config.prompt.style!r}; use 'chat' or 'few_shot'")
+    dtype(config)
+
+
+def check_sampling(config: ConfigDict, *, stepwise: bool) -> None:
+    """ValueError for settings of a policy's samples that cannot work, before it is loaded."""
+    at_least_1(
+        config, "sample.max_new", "search.max_step", "engine.rows", "engine.page_size",
+        "engine.segment",
+    )  # fmt: skip
+    check_asking(config)
+    if config.scorer.aggregate not in AGGREGATES:
+        raise ValueError(
+            f"scorer.aggregate is {config.scorer.aggregate!r}; there are {', '.join(AGGREGATES)}"
+        )
+    sample = config.sample
+    if sample.max_new < config.search.max_step and stepwise:
+        raise ValueError(
+            f"search.max_step = {config.search.max_step} tokens for a step, but sample.max_new = "
+            f"{sample.max_new} for a whole solution; lower search.max_step"
+        )
+    sampler(config)
+    batch(config)
+
+
+def cache_dir(name: str) -> Path:
+    """The cache named in the config, else $TTC_CACHE, else ttc_jax in the user's own cache."""
+    user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    path = name or os.environ.get("TTC_CACHE") or f"{user}/ttc_jax"
+    return Path(path).expanduser().absolute()
+
+
+def dtype(config: ConfigDict) -> jnp.dtype:
+    """The dtype of weights and of what is computed from them."""
+    name = config.model.dtype
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    if name not in ("float32", "bfloat16"):
+        raise ValueError(f"model.dtype is {name!r}; use 'auto', 'float32' or 'bfloat16'")
+    return jnp.dtype(name)
+
+
+def sampler(config: ConfigDict) -> Sampler:
+    """How tokens are drawn."""
+    sample = config.sample
+    return Sampler(sample.temperature, sample.top_k, sample.top_p, sample.min_p)
+
+
+def questions(config: ConfigDict, cache_dir: Path) -> list[Question]:
+    """The questions of the run; with data.limit, that many of them, evenly spaced."""
+    data = config.data
+    questions = load_questions(
+        data.name,
+        data_dir=data.dir or None,
+        split=data.split,
+        cache_dir=cache_dir / "data",
+        drop_unanswered=data.drop_unanswered,
+    )
+    if not 0 < data.limit < len(questions):
+        return questions
+    return [questions[i * len(questions) // data.limit] for i in range(data.limit)]
+
+
+def batch(config: ConfigDict) -> Batch:
+    """How much is decoded at once."""
+    engine = config.engine
+    return Batch(
+        rows=engine.rows,
+        questions=engine.questions,
+        pages=engine.pages,
+        page_size=engine.page_size,
+        memory=int(engine.memory_gib * 2**30),
+        segment=engine.segment,
+        seed=config.seed,
+    )
+
+
+def depends_on(config: ConfigDict, questions: Sequence[Question], *groups: str) -> dict:
+    """The settings of these groups, and all else that any result depends on; not where it runs."""
+    depends = {"seed": config.seed, "model.path": config.model.path}
+    depends["model.dtype"] = dtype(config).name
+    for group in ("data", "prompt", *groups):
+        depends |= {f"{group}.{key}": value for key, value in config[group].to_dict().items()}
+    del depends["data.dir"]  # the questions count, not where they lie
+    depends["data.questions"] = key_of({q.id: [q.text, q.answer] for q in questions})
+    return depends
+
+
+def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
+    """`depends_on` for jobs that sample and grade."""
+    depends = depends_on(config, questions, "sample", "search", "scorer")
+    del depends["scorer.pages"], depends["scorer.mesh"]
+    return depends | {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
+
+
+def style(config: ConfigDict) -> Revision:
+    """How the policy is asked."""
+    examples = tuple(map(tuple, config.prompt.examples))
+    chat = config.prompt.style == "chat"
+    return Revision(Chat(examples=examples) if chat else FewShot(examples))
+
+
+def device() -> str:
+    """The devices of this run, in words."""
+    return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+
+
+def policy(config: ConfigDict, cache_dir: Path) -> Policy:
+    """The model that answers, loaded, and how it is asked."""
+    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    model, tokenizer = load_checkpoint(
+        config.model.path, mesh=mesh, dtype=dtype(config), cache_dir=cache_dir / "models"
+    )
+    return asked(config, model, tokenizer)
+
+
+def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Policy:
+    """A model on the config's mesh as the policy, asked and sampled as the config says."""
+    how, chat = style(config), config.prompt.style == "chat"
+
+    def prompt(question: Question, attempts: Sequence[str]) -> list[int]:
+        text = how.render(question, attempts, tokenizer)
+        return tokenizer.encode(text, bos=False if chat else None)
+
+    return Policy(
+        model,
+        tokenizer,
+        make_mesh(config.mesh.data, config.mesh.model),
+        prompt,
+        sampler(config),
+        delimiter=config.search.delimiter,
+        ends=tuple(config.sample.stop),
+        max_new=config.sample.max_new,
+        max_step=config.search.max_step,
+    )
+
+
+def verifier(config: ConfigDict, policy: Policy, cache_dir: Path) -> Verifier:
+    """The verifier, loaded; the policy's own weights where both name the same checkpoint."""
+    scorer, mesh = config.scorer, policy.mesh
+    if scorer.mesh.data or scorer.mesh.model:
+        mesh = make_mesh(max(1, scorer.mesh.data), max(1, scorer.mesh.model))
+    if scorer.path == config.model.path and mesh == policy.mesh:
+        model, tokenizer = policy.model, policy.tokenizer
+    else:
+        model, tokenizer = load_checkpoint(
+            scorer.path, mesh=mesh, dtype=dtype(config), cache_dir=cache_dir / "models"
+        )
+    if scorer.untrained:
+        model = with_value_head(model, 1, jax.random.key(config.seed))
+    return Verifier(
+        model,
+        by_name(scorer.format, tokenizer),
+        mesh=mesh,
+        aggregate=scorer.aggregate,
+        pages=scorer.pages or None,
+        page_size=config.engine.page_size,
+    )
