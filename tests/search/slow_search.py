@@ -99,16 +99,20 @@ class SlowSearch:
                     answer[-1].tokens = np.array(tokens)
                     prompts.append(answer[-1])
             else:
-                answer = [Node(len(grown) + i, p, turn) for i, p in enumerate(command.parents)]
-                self._sample(question, command, answer)
-                for node in answer:
+                parents = (*command.parents, *command.rollouts)
+                answer = [Node(len(grown) + i, p, turn) for i, p in enumerate(parents)]
+                rollouts = set(answer[len(command.parents) :])
+                self._sample(question, command, answer, rollouts)
+                for node in answer[: len(command.parents)]:
                     self._score(question, node)
                 grown += answer
             turn += 1
 
     # ------------------------------------------------------------------ tokens
 
-    def _sample(self, question: Question, command: Grow, nodes: list[Node]) -> None:
+    def _sample(
+        self, question: Question, command: Grow, nodes: list[Node], rollouts: set[Node]
+    ) -> None:
         before = [[t for node in n.parent.path for t in node.tokens.tolist()] for n in nodes]
         texts = [Text(self.policy, b, []) for b in before]
         open_ = dict(enumerate(texts))
@@ -116,12 +120,12 @@ class SlowSearch:
         while open_:
             for i, logprob in self._next(question, nodes, open_, self.policy.sampler).items():
                 logprobs[i].append(logprob)
-                if self._ended(nodes[i], open_[i], command.whole):
+                if self._ended(nodes[i], open_[i], command.whole or nodes[i] in rollouts):
                     del open_[i]
         for node, text, probs in zip(nodes, texts, logprobs, strict=True):
             node.tokens, node.logprobs = np.array(text.tokens), np.array(probs)
             node.text, node.steps = text.text(text.tokens), text.steps()
-            node.usage["decode"] = len(text.tokens)
+            node.usage["rollout" if node in rollouts else "decode"] = len(text.tokens)
         if command.lookahead:
             self._look_ahead(question, command.lookahead, nodes)
 
