@@ -156,8 +156,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
     train.select_questions = 0  # held-out questions that it runs on, 0: all
     train.trained = ""  # paths of the parameters that are trained, a regular expression; "": all
     train.lora = ConfigDict({"rank": 0, "alpha": 0.0})  # alpha 0: twice the rank
-    # From random weights, with the tokenizer of model.path: the sizes of model.shape.ModelShape.
-    train.scratch = ConfigDict({"family": "llama", "layers": 0})
+    # With layers, from random weights and the tokenizer in model.path: a ModelShape's fields.
+    train.scratch = ConfigDict()
+    train.scratch.family = "llama"
+    for name in ("layers", "width", "heads", "kv_heads", "head_dim", "ffn", "context"):
+        train.scratch[name] = 0
+    train.scratch.tied = True
     train.export_dtype = ""  # "": float32
     # How it is computed; none of this changes what is learned.
     train.accumulate = 1

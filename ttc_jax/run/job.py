@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One command: a config and a work directory, in which the job is begun or continued."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -48,7 +49,8 @@ def run(
             command=command,
         )
         metrics = Metrics(record.path / "metrics.jsonl")
-        place = Place(record.path, cache_dir, metrics, record.n_starts, " ".join(command))
+        line = shlex.join(["ttc", *command[1:]])
+        place = Place(record.path, cache_dir, metrics, record.n_starts, line)
         results = job.run(config, questions, place) | {"settings": depends}
         write_json_atomic(record.path / "results.json", results)
         shown = job.report(results, record.path)

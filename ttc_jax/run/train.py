@@ -171,7 +171,7 @@ def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
     yield (
         f"{data['examples']} examples of {data['questions']} questions, "
         f"{data['held_out_questions']} of them held out; {data['too_long']} examples left out as "
-        f"longer than {data['longest']} tokens"
+        f"longer than {data['token_limit']} tokens"
     )
     for step, shares in results["selection"].items():
         yield f"step {step}: pass@1 by attempt {', '.join(f'{100 * s:.1f}' for s in shares)} %"
@@ -223,6 +223,8 @@ def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, 
     verifier = t.kind in VERIFIERS
     if verifier and model.shape.value_classes != 1:
         model = with_value_head(model, 1, jax.random.key(config.seed))
+        # From zero all scores begin at a half: a random head would first have to be unlearned.
+        model.value_head[...] = jnp.zeros_like(model.value_head[...])
     if not verifier and model.shape.value_classes:
         raise ValueError(
             f"{config.model.path} is a verifier (it has a value head); {t.kind} needs a policy"
@@ -297,7 +299,8 @@ def _card(config: ConfigDict, facts: Mapping, scores: Mapping, shares, place: Pl
             question = Question("", "{question}", "")
             shown = example(question, ["{attempt}"] if kind != "sft" else ())
             usage += f"\n\n```\n{shown}\n```"
-    recipe = {k: v for k, v in t.to_dict().items() if k not in ("source", "scratch", "lora")}
+    spent = ("kind", "source", "scratch", "lora", "accumulate", "remat", "fsdp", "save_every")
+    recipe = {k: v for k, v in t.to_dict().items() if k not in spent and v not in ("", -1)}
     if t.lora.rank:
         recipe["lora"] = t.lora.to_dict()
     if t.scratch.layers:
