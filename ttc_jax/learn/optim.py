@@ -43,12 +43,12 @@ class Optimiser:
 
     def rates(self, steps: int) -> optax.Schedule:
         """The learning rate by step."""
+        first = self.rate / (self.warmup + 1)
         if self.schedule == "constant":
-            return optax.linear_schedule(self.rate / max(self.warmup, 1), self.rate, self.warmup)
+            return optax.linear_schedule(first, self.rate, self.warmup)
         return optax.warmup_cosine_decay_schedule(
-            self.rate / (self.warmup + 1), self.rate, self.warmup, max(steps, self.warmup + 1),
-            self.final * self.rate,
-        )  # fmt: skip
+            first, self.rate, self.warmup, max(steps, self.warmup + 1), self.final * self.rate
+        )
 
     def transform(self, steps: int) -> optax.GradientTransformation:
         """The transformation of gradients, given as a dict of arrays by path, into updates."""
