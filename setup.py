@@ -71,6 +71,7 @@ setup(
             "hypothesis>=6.100",
             "pytest>=8.3",
             "ruff>=0.9",
+            "tensorboard>=2.16",
             "torch==2.13.0",
             "transformers>=5.0,<6",
         ],

@@ -18,7 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("jax", "jaxlib", "flax", "orbax-checkpoint", "numpy", "math-verify", "tokenizers")
+PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "math-verify",
+    "tokenizers", "rapidfuzz",
+)  # fmt: skip
 TEMPORARY = ".tmp"
 PROBE_BYTES = 1 << 20  # what a nearly full disk must still take before a run may start
 

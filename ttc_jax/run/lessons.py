@@ -100,9 +100,9 @@ def lesson(
             f"train.length, or take other data"
         )
     keep = lambda items: [x for x, fit in zip(items, fits, strict=True) if fit]  # noqa: E731
-    facts = {"examples": sum(fits), "too_long": fits.count(False), "token_limit": limit} | found.facts
+    counts = {"examples": sum(fits), "too_long": fits.count(False), "token_limit": limit}
     solutions = keep(found.solutions) if found.solutions else []
-    return Lesson(keep(found.examples), solutions, facts)
+    return Lesson(keep(found.examples), solutions, counts | found.facts)
 
 
 def _labelled(config: ConfigDict, questions, tokenizer: Tokenizer) -> Lesson:

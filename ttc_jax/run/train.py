@@ -21,7 +21,7 @@ from ttc_jax.data.batches import Shape
 from ttc_jax.data.sources import Question
 from ttc_jax.data.split import held_out
 from ttc_jax.learn import lora
-from ttc_jax.learn.export import Card, export
+from ttc_jax.learn.export import export
 from ttc_jax.learn.held_out import HeldOut
 from ttc_jax.learn.learner import Arrays, Learner, Numerics
 from ttc_jax.learn.loop import Plan, Trained, held_out_shape, train
@@ -35,6 +35,7 @@ from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, with_value_head
 from ttc_jax.run import settings
+from ttc_jax.run.card import card
 from ttc_jax.run.lessons import POLICIES, VERIFIERS, Lesson, check_source, lesson
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
@@ -148,7 +149,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
             place.path / "model",
             whole,
             tokenizer_dir=files,
-            card=_card(config, facts, scores, shares.get(chosen), place),
+            card=card(config, facts, scores, shares.get(chosen), place),
             dtype=config.train.export_dtype or None,
             replace=True,
         )
@@ -276,40 +277,3 @@ def _select(
 def _as_policy(config: ConfigDict, learner: Learner, params: Arrays) -> Transformer:
     model = lora.merged(learner.model(params, settings.dtype(config)))
     return jax.device_put(model, parameter_shardings(model, learner.mesh))
-
-
-def _card(config: ConfigDict, facts: Mapping, scores: Mapping, shares, place: Place) -> Card:
-    t, kind = config.train, config.train.kind
-    metrics = {k: v for k, v in scores.items() if k != "step"}
-    if shares:
-        metrics |= {f"pass@1, attempt {i}": share for i, share in enumerate(shares, 1)}
-    if kind in VERIFIERS:
-        name, format = VERIFIERS[kind]
-        where = "the newline behind every step" if kind == "prm" else "its last newline"
-        usage = (
-            f"Reads a question and a solution in the format `{format}` of `ttc_jax` (plain text, a "
-            f"line for each step). The score is the sigmoid of the one logit at {where}: "
-            f"`--config.scorer.path=DIR --config.scorer.format={format}`."
-        )
-    else:
-        name = POLICIES[kind]
-        example = settings.style(config).render if config.prompt.style == "few_shot" else None
-        usage = f"Prompted as `prompt.style = {config.prompt.style!r}` of `ttc_jax` does."
-        if example:
-            question = Question("", "{question}", "")
-            shown = example(question, ["{attempt}"] if kind != "sft" else ())
-            usage += f"\n\n```\n{shown}\n```"
-    spent = ("kind", "source", "scratch", "lora", "accumulate", "remat", "fsdp", "save_every")
-    recipe = {k: v for k, v in t.to_dict().items() if k not in spent and v not in ("", -1)}
-    if t.lora.rank:
-        recipe["lora"] = t.lora.to_dict()
-    if t.scratch.layers:
-        recipe["scratch"] = t.scratch.to_dict()
-    base = "scratch" if t.scratch.layers else config.model.path
-    data = {"name": config.data.name, "split": config.data.split} | {
-        k: v for k, v in facts.items() if not isinstance(v, Mapping)
-    }
-    return Card(
-        name=f"{Path(config.model.path).name} {name}", kind=name, base=base, usage=usage,
-        command=place.command, data=data, recipe=recipe, metrics=metrics,
-    )  # fmt: skip
