@@ -54,7 +54,8 @@ class Load:
     """The most that a strategy holds for one question, for planning memory.
 
     `rows` are held at once; `paths` of them may be whole solutions that share nothing but the
-    prompt; every row may have `steps` further steps of its own (rollouts included) beyond those.
+    prompt; every row may have `steps` further steps of its own (those looked ahead included) beyond
+    those. Rollouts that run hold rows too, as many as there are left: leave them one at least.
     `attempts` earlier attempts may stand in each row's prompt.
     """
 

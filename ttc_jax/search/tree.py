@@ -95,9 +95,14 @@ class Tree:
         """"prompt", "candidate", "expanded" (something was sampled after it) or "pruned"."""
         if node.number < 0:
             return "prompt"
-        if any(node is candidate for candidate in self.candidates):
+        if node in self._chosen:
             return "candidate"
         return "expanded" if node.number in self._continued else "pruned"
+
+    @cached_property
+    def _chosen(self) -> set[Node]:
+        """The candidates: with rollouts there are thousands."""
+        return set(self.candidates)
 
     @cached_property
     def _continued(self) -> set[int]:
