@@ -29,6 +29,8 @@ from ttc_jax.learn.lora import TRAINED, merged, with_adapters
 from ttc_jax.learn.optim import Optimiser
 from ttc_jax.model.transformer import forward, values
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(scope="module")
 def batches():
@@ -57,15 +59,20 @@ def differ_by(ours, theirs) -> float:
     return max(float(np.abs(np.asarray(ours[p]) - np.asarray(theirs[p])).max()) for p in ours)
 
 
-def test_readings_are_those_of_the_float64_oracle(batches, plain):
-    own, made, params = learner(), batches["value"][0], oracle.parameters(random_model())
+def test_a_step_reads_what_the_float64_oracle_does_and_takes_the_state(batches, plain):
+    made, params = batches["value"][0], oracle.parameters(random_model())
     parts = made.tokens, made.positions, made.segments, made.targets, made.weights
 
     def theirs(params):
         return oracle.loss(params, SHAPE, *parts, "value") / made.weights.sum(dtype=np.float64)
 
-    state, (read,) = steps_of(own, [made])
-    assert read == plain[1][0]
+    own = learner()
+    before, read = own.start(), plain[1][0]
+    state, again = own.step(before, made)
+    assert read == {name: float(value) for name, value in again.items()}
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((before.params, before.optimiser)))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((state, random_model())))
+    assert int(state.step) == 1
     assert read["loss"] == pytest.approx(theirs(params), rel=1e-5)
     assert read["rate"] == pytest.approx(1e-3)
     # The first moment is along the gradient, and the slope along the gradient is its norm.
@@ -222,20 +229,9 @@ def test_adapters_that_cannot_be(how, message):
         with_adapters(random_model(), key=jax.random.key(0), **how)
 
 
-def test_the_state_is_donated_and_the_model_is_not(batches):
-    model = random_model()
-    own = learner(model=model)
-    state = own.start()
-    after, _ = own.step(state, batches["value"][0])
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((state.params, state.optimiser)))
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, model, own.frozen)))
-    assert int(after.step) == 1
-
-
-@pytest.mark.parametrize("mesh", [(1, 1), (2, 2)])
-def test_scores_are_the_value_head_where_there_is_weight(mesh):
+def test_scores_are_the_value_head_where_there_is_weight():
     examples = texts(40, "value", 3)
-    own = learner(mesh=mesh)
+    own = learner(mesh=(2, 2))
     params = own.start().params
     found = own.scores(params, examples, Shape(4, 24))
     assert len(found) == len(examples)

@@ -15,6 +15,8 @@ from ttc_jax.data.batches import Shape
 from ttc_jax.learn import losses
 from ttc_jax.model.transformer import packed
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SMALL = replace(SHAPE, layers=2, width=8, head_dim=2, ffn=12)
 SHAPES = {
     "grouped": SMALL,

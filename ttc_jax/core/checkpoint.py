@@ -13,6 +13,8 @@ from orbax.checkpoint import v1 as ocp
 from ttc_jax.core.mesh import path_name
 from ttc_jax.core.records import WorkdirError
 
+_PARTIAL = "*.orbax-checkpoint-tmp*"  # the names of what is not complete
+
 
 class _Keep(ocp.training.preservation_policies.PreservationPolicy):
     """Keeps the steps that it was told to; None keeps all."""
@@ -37,8 +39,12 @@ class Checkpoints:
         self._open()
 
     def _open(self) -> None:
+        # Not by orbax, which does it some time later, and fails at it on all hosts but the first.
+        if jax.process_index() == 0:
+            for left in self.directory.glob(_PARTIAL):
+                shutil.rmtree(left, ignore_errors=True)
         self._checkpointer = ocp.training.Checkpointer(
-            str(self.directory), preservation_policy=self._policy, cleanup_tmp_directories=True
+            str(self.directory), preservation_policy=self._policy
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -68,18 +74,12 @@ class Checkpoints:
         try:
             self._checkpointer.save(step, state, custom_metadata=note)
         except Exception as error:  # tensorstore raises ValueErrors for what the system refused
-            self._remove_partial(step)
+            self._open()  # the space of what was written of it is free again
             raise WorkdirError(
                 f"cannot write checkpoint {step} in {self.directory}: {_short(error)}; free space "
                 f"and repeat the command: it continues from "
                 f"{f'step {self.steps[-1]}' if self.steps else 'the start'}"
             ) from error
-
-    def _remove_partial(self, step: int) -> None:
-        """Remove what a failed save left, so that its space is free again."""
-        for left in self.directory.glob(f"{step}.*tmp*"):
-            shutil.rmtree(left, ignore_errors=True)
-        self._open()
 
     def note(self, step: int) -> dict:
         """The note stored with a step."""
