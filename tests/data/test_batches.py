@@ -80,20 +80,25 @@ def test_every_example_is_in_one_row_once_and_whole(lengths, length):
 )  # fmt: skip
 @settings(max_examples=10, deadline=None)
 def test_the_rows_are_enough_in_every_step_that_is_planned(lengths, size, seed, multiple, parts):
-    examples = examples_of(lengths)
+    examples, shares = examples_of(lengths), []
     for process in range(parts):
         batches = Batches(
             examples, size * parts, steps=5, seed=seed, length=20, multiple=multiple,
             process=process, processes=parts,
         )  # fmt: skip
-        rows, length = batches.shape.rows, batches.shape.length
-        assert rows % multiple == 0 and length == 20
-        for packed, ids, counted in islice(batches, 5):
-            assert packed.tokens.shape == (rows, length)
-            assert len(ids) == len(counted) == size
-            own = [examples[int(id[1:])] for id in ids]
-            assert counted == [len(example.tokens) for example in own]
-            assert sorted(one[2:] for one in unpacked(packed)) == sorted(contents(own))
+        rows = batches.shape.rows
+        assert rows % multiple == 0 and batches.shape.length == 20
+        shares.append(list(islice(batches, 5)))
+    for of_step in zip(*shares, strict=True):
+        assert all(packed.tokens.shape == (rows, 20) for packed, _, _ in of_step)
+        _, ids, counted = of_step[0]
+        assert all(rest == [ids, counted] for _, *rest in of_step)
+        assert len(ids) == len(counted) == size * parts
+        own = [examples[int(id[1:])] for id in ids]
+        assert counted == [len(example.tokens) for example in own]
+        found = [one[2:] for packed, _, _ in of_step for one in unpacked(packed)]
+        assert len({len(unpacked(packed)) for packed, _, _ in of_step}) == 1
+        assert sorted(found) == sorted(contents(own))
 
 
 def test_rows_are_no_more_than_the_fullest_step_needs():
@@ -131,12 +136,13 @@ def test_order_depends_on_the_seed_and_the_step_only():
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_the_shares_of_processes_together_are_the_batch_of_one(processes):
-    whole = ids_of(stream(size=8), 9)
     shares = [stream(size=8, process=p, processes=processes) for p in range(processes)]
     assert len({share.shape for share in shares}) == 1
-    for step, shared in zip(whole, zip(*(ids_of(s, 9) for s in shares), strict=True), strict=True):
-        assert {len(ids) for ids in shared} == {8 // processes}
-        assert sorted(sum(shared, [])) == sorted(step)
+    for whole, *parts in zip(*(islice(s, 9) for s in (stream(size=8), *shares)), strict=True):
+        assert all(rest == list(whole[1:]) for _, *rest in parts)
+        found = [[one[2:] for one in unpacked(packed)] for packed, _, _ in parts]
+        assert {len(part) for part in found} == {8 // processes}
+        assert sorted(sum(found, [])) == sorted(one[2:] for one in unpacked(whole[0]))
 
 
 @pytest.mark.parametrize("done", [0, 1, 4, 7])

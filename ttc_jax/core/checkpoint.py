@@ -92,7 +92,7 @@ class Checkpoints:
           ValueError: the checkpoint holds other arrays, or arrays of other shapes.
         """
         stored, wanted = self._metadata(step)["shapes"], _shapes(like)
-        for name in sorted(stored.keys() | wanted.keys()):
+        for name in dict.fromkeys([*wanted, *stored]):
             if stored.get(name) != wanted.get(name):
                 raise ValueError(
                     f"checkpoint {step} in {self.directory} has {name} of shape "

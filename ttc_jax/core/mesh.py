@@ -55,6 +55,28 @@ def make_mesh(data: int = 1, model: int = 1, devices: Sequence[jax.Device] | Non
     return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
+def data_share(mesh: Mesh) -> tuple[int, int]:
+    """Which share of the rows of a batch this process has to bring, and of how many shares.
+
+    Processes that hold slices of the same 'data' shards bring the same share.
+
+    Raises:
+      ValueError: processes hold unequal numbers of 'data' shards, or such as do not lie together.
+    """
+    own = [
+        row
+        for row, devices in enumerate(mesh.devices)
+        if any(device.process_index == jax.process_index() for device in devices)
+    ]
+    shards, first, held = len(mesh.devices), own[0] if own else 0, len(own)
+    if not held or own != list(range(first, first + held)) or first % held or shards % held:
+        raise ValueError(
+            f"of {shards} 'data' shards process {jax.process_index()} holds {own}; every process "
+            f"needs as many, side by side: choose mesh.data and mesh.model to fit the devices"
+        )
+    return first // held, shards // held
+
+
 def path_name(path) -> str:
     """A pytree path as 'blocks/3/q': attribute names and indices, container internals left out."""
     names = []

@@ -166,17 +166,18 @@ class Batches:
             for p in range(processes)
         )
         self.shape = Shape(-(-rows // multiple) * multiple, length)
-        own = grain.MapDataset.source(order).map(lambda all_: self._pack(all_[process::processes]))
-        self._iterator = iter(own.to_iter_dataset(grain.ReadOptions(1, prefetch_buffer_size=2)))
+        self._share = slice(process, None, processes)
+        batches = grain.MapDataset.source(order).map(self._pack)
+        self._iterator = iter(batches.to_iter_dataset(grain.ReadOptions(1, prefetch_buffer_size=2)))
 
     def _pack(self, indices: np.ndarray) -> tuple[Packed, list[str], list[int]]:
         chosen = [self.examples[i] for i in indices]
-        lengths = [len(example.tokens) for example in chosen]
-        packed = pack(chosen, assign(lengths, self.shape.length), self.shape)
-        return packed, [example.id for example in chosen], lengths
+        lengths, own = [len(example.tokens) for example in chosen], chosen[self._share]
+        rows = assign(lengths[self._share], self.shape.length)
+        return pack(own, rows, self.shape), [example.id for example in chosen], lengths
 
     def __iter__(self) -> Iterator[tuple[Packed, list[str], list[int]]]:
-        """Batches, with the ids of their examples and the tokens of each."""
+        """This process's rows, and of all processes the examples' ids and numbers of tokens."""
         return self
 
     def __next__(self) -> tuple[Packed, list[str], list[int]]:

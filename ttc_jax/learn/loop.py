@@ -15,6 +15,7 @@ import jax
 
 from ttc_jax.core import flops
 from ttc_jax.core.checkpoint import Checkpoints
+from ttc_jax.core.mesh import data_share
 from ttc_jax.core.progress import TrainingDisplay
 from ttc_jax.data.batches import Batches, Example, Shape
 from ttc_jax.learn.learner import Arrays, Learner, State
@@ -116,10 +117,10 @@ def train(
     if not held_out:
         raise ValueError("no held-out examples: raise the held-out share, or give more questions")
     shards = learner.mesh.shape["data"]
+    share, shares = data_share(learner.mesh)
     batches = Batches(
         examples, plan.batch, steps=plan.steps, seed=plan.seed, length=plan.length,
-        multiple=learner.numerics.accumulate * max(1, shards // jax.process_count()),
-        process=jax.process_index(), processes=jax.process_count(),
+        multiple=learner.numerics.accumulate * (shards // shares), process=share, processes=shares,
     )  # fmt: skip
     shape = held_out_shape(held_out, batches.shape, shards)
     run = _Run(learner, plan, checkpoints, evaluate, report, held_out, shape)
@@ -191,7 +192,7 @@ class _Run:
                     now = time.perf_counter()
                     spent, since = now - since, now
                     seen += line["tokens"]
-                    line["mfu"] = self.learner.flops(item[3]) * jax.process_count() / spent / peak
+                    line["mfu"] = self.learner.flops(item[3]) / spent / peak
                     line["seconds"] = spent
                     self.report(line)
                     losses = [found["loss"] for found in self.history.evaluations]
@@ -219,9 +220,9 @@ class _Run:
                 f"step {step}: the loss is {line['loss']}, the norm of the gradient "
                 f"{line['grad_norm']}; its {len(ids)} examples: {shown} (all of them are in the "
                 f"metrics). Lower the learning rate, or leave out what is damaged; the checkpoint "
-                f"of step {self.checkpoints.steps[-1]} is good"
+                f"of step {self.history.best['step']} is good"
             )
-        tokens = sum(lengths) * jax.process_count()
+        tokens = sum(lengths)
         self.tokens += tokens
         return {"step": step, **line, "tokens": tokens, "tokens_in_all": self.tokens}
 
