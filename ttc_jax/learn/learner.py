@@ -198,7 +198,7 @@ class Learner:
 
     def _sum(self, params: Arrays, frozen: Arrays, batch: Packed, key=None) -> tuple:
         model, hidden = self._forward(params, frozen, batch, key)
-        return self.loss(model, hidden, batch)
+        return self.loss(model, hidden, batch, self.mesh.size)
 
     def _update(self, state: State, frozen: Arrays, batch: Packed):
         """One step; also its loss, the gradient's norm, and the learning rate, f32[] each."""
