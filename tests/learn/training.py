@@ -43,10 +43,11 @@ class Stop(Exception):
 
 def own_learner(mesh=(1, 1), **numerics) -> Learner:
     """A learner at its beginning, with the programs of the one that was here before."""
+    numerics = {"dropout": 0.1} | numerics
     key = mesh, *numerics.items()
     if key not in _learners:
         optimiser = Optimiser(rate=1e-2, decay=0.01, warmup=5)
-        _learners[key] = learner("value", mesh, optimiser=optimiser, dropout=0.1, **numerics)
+        _learners[key] = learner("value", mesh, optimiser=optimiser, **numerics)
     again = _learners[key]
     again._source = dict(zip(again._paths, jax.tree.leaves(random_model()), strict=True))
     return again

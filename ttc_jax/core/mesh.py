@@ -55,6 +55,17 @@ def make_mesh(data: int = 1, model: int = 1, devices: Sequence[jax.Device] | Non
     return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
+def on_mesh(array, sharding: NamedSharding) -> jax.Array:
+    """An array that all processes hold whole, or that is on the mesh already, with `sharding`.
+
+    Unlike jax.device_put, it places jax arrays of one process on a mesh of several.
+    """
+    if sharding.is_fully_addressable or not getattr(array, "is_fully_addressable", True):
+        return jax.device_put(array, sharding)
+    whole = np.asarray(array)
+    return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)
+
+
 def data_share(mesh: Mesh) -> tuple[int, int]:
     """Which share of the rows of a batch this process has to bring, and of how many shares.
 

@@ -20,7 +20,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ttc_jax.core import flops
-from ttc_jax.core.mesh import FSDP_RULES, PARAMETER_RULES, parameter_shardings, path_name
+from ttc_jax.core.mesh import (
+    FSDP_RULES,
+    PARAMETER_RULES,
+    on_mesh,
+    parameter_shardings,
+    path_name,
+)
 from ttc_jax.data.batches import Example, Packed, Shape, in_order
 from ttc_jax.learn.losses import Loss, language_loss
 from ttc_jax.learn.optim import Optimiser
@@ -148,7 +154,7 @@ class Learner:
         }
         self.place()
         init = jax.jit(self._transform.init, out_shardings=self._shardings.optimiser)
-        step = jax.device_put(jnp.int32(0), self._shardings.step)
+        step = on_mesh(np.int32(0), self._shardings.step)
         return State(step, params, init(params))
 
     def place(self) -> None:
@@ -316,7 +322,7 @@ def _like(array, dtype) -> jax.ShapeDtypeStruct:
 
 def _placed(array, dtype, sharding) -> jax.Array:
     """A copy, never the array itself: the state is donated, and the model is the caller's."""
-    return jax.device_put(jnp.array(array, dtype, copy=True), sharding)
+    return on_mesh(jnp.array(array, dtype, copy=True), sharding)
 
 
 def _by_last_key(path, shardings: dict, otherwise):

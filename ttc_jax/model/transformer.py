@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ttc_jax.core.mesh import on_mesh
 from ttc_jax.model.attend import attend_packed, rotate, rotation
 from ttc_jax.model.shape import ModelShape
 
@@ -110,8 +111,8 @@ def with_value_head(model: Transformer, classes: int, key: jax.Array) -> Transfo
     d, dtype = model.shape.width, model.embed.dtype
     head = jax.random.normal(key, (classes, d)) * d**-0.5
     sharding = model.norm[...].sharding  # whole on every device of the model's mesh
-    other.value_head = nnx.Param(jax.device_put(head.astype(dtype), sharding))
-    other.value_bias = nnx.Param(jax.device_put(jnp.zeros((classes,), dtype), sharding))
+    other.value_head = nnx.Param(on_mesh(head.astype(dtype), sharding))
+    other.value_bias = nnx.Param(on_mesh(jnp.zeros((classes,), dtype), sharding))
     return other
 
 
