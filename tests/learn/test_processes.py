@@ -19,7 +19,7 @@ address, number, mesh = sys.argv[2], int(sys.argv[3]), tuple(map(int, sys.argv[4
 jax.config.update("jax_num_cpu_devices", int(sys.argv[5]))
 jax.config.update("jax_cpu_collectives_implementation", "gloo")
 jax.distributed.initialize(address, num_processes=2, process_id=number)
-done = go(directory, on=own_learner(mesh, fsdp=True, dropout=0.0), steps=10, evaluate_every=5)
+done = go(directory, on=own_learner(mesh, fsdp=True, dropout=0.0), steps=10, evaluate_every=10)
 print([found["loss"] for found in done.history.evaluations])
 """
 
@@ -48,7 +48,7 @@ def two_processes(directory, mesh: str, devices: int) -> list[str]:
 
 def test_two_processes_train_as_one_does(tmp_path):
     # Without dropout: its masks are by place in the batch, which the shares change.
-    done = go(tmp_path / "one", on=own_learner(dropout=0.0), steps=10, evaluate_every=5)
+    done = go(tmp_path / "one", on=own_learner(dropout=0.0), steps=10, evaluate_every=10)
     said = two_processes(tmp_path / "two", "2x1", 1)
     assert said[0] == said[1]
     losses = [found["loss"] for found in done.history.evaluations]
