@@ -17,8 +17,9 @@ from ttc_jax.model.shape import ModelShape
 
 # Large enough that exp() of it is 0 in float32, finite so that a fully masked run gives no NaN.
 MASKED = -1e30
-# Queries of a packed row that are attended together.
-_QUERIES = 512
+# A packed row is attended in so many pieces, but for the least and most queries of one.
+_PIECES = 4
+_QUERIES = 64, 512
 
 
 @jax.tree_util.register_dataclass
@@ -74,15 +75,16 @@ def in_window(query_pos, key_pos, window: int):
 def attend_packed(q, k, v, segments, shape: ModelShape, window: int) -> jax.Array:
     """Causal attention [B, T, N, H] of rows q [B, T, N, H], k, v [B, T, K, H] within segments.
 
-    segments i32[B, T] number the texts of a row. Queries are taken `_QUERIES` at a time with the
-    keys up to theirs, so that of long rows only half of the products are computed and little of
-    the logits is held at once. A token of a text sees at least itself.
+    segments i32[B, T] number the texts of a row. Queries are taken in pieces with the keys up to
+    theirs, so that little more than half of the products are computed and little of the logits is
+    held at once. A token of a text sees at least itself.
     """
     length = q.shape[1]
+    size = min(max(-(-length // _PIECES), _QUERIES[0]), _QUERIES[1])
     groups = q.shape[2] // shape.kv_heads
     out = []
-    for start in range(0, length, _QUERIES):
-        end = min(start + _QUERIES, length)
+    for start in range(0, length, size):
+        end = min(start + size, length)
         first = max(0, start - window + 1) if window else 0
         query_pos, key_pos = jnp.arange(start, end)[:, None], jnp.arange(first, end)[None, :]
         mask = (key_pos <= query_pos) & in_window(query_pos, key_pos, window)
