@@ -171,7 +171,7 @@ class Tight(MonteCarlo):
 
     @property
     def load(self) -> Load:
-        return Load(rows=self.samples + 1, paths=self.samples + 1, steps=1)
+        return Load(rows=5 * self.samples, paths=5 * self.samples, steps=1)
 
 
 def _odds(draw: random.Random) -> np.ndarray:
@@ -222,6 +222,7 @@ def _check_tree(strategy, rows) -> None:
     """Round by round, by texts alone: what stood, what was continued, what was rolled out."""
     texts, standing = _texts(rows), Counter({"": strategy.samples})
     assert [row.branch for row in rows] == list(range(-1, len(rows) - 1))
+    waiting, turns = set(), 0  # prefixes without their rollouts; rounds of steps
     for turn in range(max(row.round for row in rows) + 1):
         new = [row for row in rows[1:] if row.round == turn]
         steps = [row for row in new if "rollout" not in row.usage]
@@ -229,16 +230,23 @@ def _check_tree(strategy, rows) -> None:
         assert new == steps + rollouts
         parents = {row.parent for row in steps}
         assert len({texts[parent] for parent in parents}) == len(parents), "a duplicate grew"
-        assert Counter(texts[row.parent] for row in steps) == standing
         rolled = Counter(row.parent for row in rollouts)
-        assert rolled == ({p: strategy.rollouts for p in parents} if turn else {})
+        assert rolled == (dict.fromkeys(waiting, strategy.rollouts) if rolled else {})
+        if steps:
+            assert Counter(texts[row.parent] for row in steps) == standing
+            assert bool(rolled) == (len(waiting) >= 2 * strategy.samples)
+            standing = Counter(texts[row.branch] for row in steps if row.finish == "step")
+            turns += 1
+        else:
+            assert rolled and turn == turns, "rollouts by themselves are the last"
+        waiting = (set() if rolled else waiting) | (parents if turn else set())
         assert not any(row.finish == "step" for row in rollouts)
-        standing = Counter(texts[row.branch] for row in steps if row.finish == "step")
         for row in new:
             phase = "rollout" if row in rollouts else "decode"
             assert row.usage == {phase: len(row.tokens)} and row.flops.keys() == {phase}
             assert (row.role == "candidate") == (row in rollouts or row.finish != "step")
-    assert not standing or turn == strategy.rounds - 1
+    assert not waiting
+    assert not standing or turns == strategy.rounds
     ended = [row for row in rows if row.role == "candidate"]
     assert {row.place for row in ended} == set(range(len(ended)))
 

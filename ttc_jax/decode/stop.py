@@ -21,58 +21,74 @@ class StopAutomaton:
     State 0 is the start. State first_stop + i means that stops[i] has just been met: an
     end-of-sequence token (stops[i] is its id) or a stop string. A stop state is never left, until
     the caller sets the row to another one to go on after a step boundary (see `resume`).
-    byte_next i16[first_stop, 256] are the transitions over single bytes.
+    byte_next i16[first_stop, 256] are the transitions over single bytes. From the state `whole` on
+    lie those of rows that pass over the boundary of steps; it is 0 where there is none.
     """
 
     next_state: np.ndarray
     first_stop: int
     stops: tuple[int | str, ...]
     byte_next: np.ndarray
+    whole: int = 0
 
     def met(self, state: int) -> int | str | None:
         """The stop that `state` stands for, None while running."""
         return self.stops[state - self.first_stop] if state >= self.first_stop else None
 
-    def resume(self, text: bytes) -> int:
+    def resume(self, text: bytes, *, whole: bool = False) -> int:
         """The running state after `text`, whatever stops it met.
 
         With it a row goes on after a stop string that only ended a step: a longer string that
-        begins with what ended the step (a blank line after a newline) is still recognised.
+        begins with what ended the step (a blank line after a newline) is still recognised. A row
+        that goes on to the `whole` solution does not stop at the boundary of steps any more.
         """
-        state = 0
+        state = self.whole if whole else 0
         for byte in text:
             state = int(self.byte_next[state, byte])
         return state
 
 
 def build(
-    token_bytes: Sequence[bytes], eos: Sequence[int], stop_strings: Sequence[str] = ()
+    token_bytes: Sequence[bytes],
+    eos: Sequence[int],
+    stop_strings: Sequence[str] = (),
+    boundary: str | None = None,
 ) -> StopAutomaton:
     """The automaton that stops at any of `eos` ids or as soon as any stop string is complete.
 
     token_bytes[i] are the bytes that token i adds to the text (b"" for control tokens, which leave
-    the state as it is). Of several strings complete at the same byte the longest is reported.
+    the state as it is). Of several strings complete at the same byte the longest is reported. A
+    `boundary` is one more stop string, for rows that sample a step.
     Raises ValueError for an empty stop string, an eos id outside the vocabulary, or no stop at all.
     """
     vocab = len(token_bytes)
-    patterns = [s.encode() for s in stop_strings]
-    if any(not pattern for pattern in patterns):
+    strings = (*stop_strings, *([] if boundary is None else [boundary]))
+    if not all(strings):
         raise ValueError("an empty stop string would stop before the first token; remove it")
     for token in eos:
         if not 0 <= token < vocab:
             raise ValueError(f"end-of-sequence id {token} is outside the vocabulary of {vocab}")
-    if not patterns and not eos:
+    if not strings and not eos:
         raise ValueError("no stop given: name at least one eos id or stop string")
-    byte_next, match = _aho_corasick(patterns)
-    first_stop = len(byte_next)
+    # One automaton for rows that sample a step, one for those that pass over the boundary.
+    kinds = [strings] if boundary is None else [strings, tuple(stop_strings)]
+    parts = [_aho_corasick([string.encode() for string in kind]) for kind in kinds]
+    first_stop = sum(len(byte_next) for byte_next, _ in parts)
     # Stop states: eos ids first, then strings.
-    stops = (*map(int, eos), *stop_strings)
-    table = _over_tokens(byte_next, match, token_bytes, first_stop + len(eos))
+    stops = (*map(int, eos), *strings)
+    tables, byte_tables, offset = [], [], 0
+    for byte_next, match in parts:
+        table = _over_tokens(byte_next, match, token_bytes, first_stop + len(eos))
+        tables.append(np.where(table < len(byte_next), table + offset, table).astype(np.int16))
+        byte_tables.append((byte_next + offset).astype(np.int16))
+        offset += len(byte_next)
+    table = np.concatenate(tables)
     for i, token in enumerate(eos):
-        table[:first_stop, token] = first_stop + i
+        table[:, token] = first_stop + i
     absorbing = np.arange(first_stop, first_stop + len(stops), dtype=np.int16)
     table = np.concatenate([table, np.repeat(absorbing[:, None], vocab, axis=1)])
-    return StopAutomaton(table, first_stop, stops, byte_next)
+    whole = 0 if boundary is None else len(parts[0][0])
+    return StopAutomaton(table, first_stop, stops, np.concatenate(byte_tables), whole)
 
 
 def _aho_corasick(patterns: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,8 +21,8 @@ class MonteCarlo(Strategy):
 
     `samples` solutions grow step by step. Those that read the same so far are one prefix, which
     goes on with as many samples as it stands for; from every prefix that has not ended `rollouts`
-    whole solutions are sampled, while its next steps are. A solution that has ended needs none: its
-    value is whether it is right. What has not ended after `rounds` steps is given up.
+    whole solutions are sampled, those of many prefixes together. A solution that has ended needs
+    none: its value is whether it is right. What has not ended after `rounds` steps is given up.
 
     Source: Snell et al. 2024, appendix on PRM training: 16 samples of a question and 16 rollouts of
     a step. That prefixes are merged is not in the paper; it changes no expectation, only the cost.
@@ -51,33 +51,42 @@ class MonteCarlo(Strategy):
 
     @property
     def load(self) -> Load:
-        """Three rows for each sample, any of them a whole solution.
+        """Six rows for each sample, any of them a whole solution.
 
-        Prefixes that wait to be continued and steps that have ended hold a row for each sample, no
-        more: the last step to start from a prefix takes its row over. Rollouts start before the
-        steps, need a row only while they run, and have the rest. One more than `samples` would do.
+        Fewer than three prefixes for each sample wait for their rollouts, one more is continued,
+        one step more has ended, and rollouts have the rest; five would do.
         """
-        return Load(rows=3 * self.samples, paths=3 * self.samples, steps=1)
+        return Load(rows=6 * self.samples, paths=6 * self.samples, steps=1)
 
     def search(self, root: Node) -> Search:
         """All solutions that have ended, equal ones too, then all rollouts."""
         ended: list[Node] = []
         rolled: list[Node] = []
+        held: list[Node] = []  # prefixes that were continued, and are to be rolled out
         standing = {root: self.samples}  # samples that each prefix stands for
         for turn in range(self.rounds):
             parents = tuple(node for node, count in standing.items() for _ in range(count))
+            # Many rollouts at once, as the next step waits for the longest of them.
+            due = held if len(held) >= 2 * self.samples else []
+            held = [] if due else held
             # What the prompt is worth, the samples show themselves.
-            each = self.rollouts if turn else 0
-            valued = tuple(node for node in standing for _ in range(each))
-            nodes = yield Grow(parents, rollouts=valued)
-            rolled += nodes[len(parents) :]
+            prefixes = list(standing) if turn else []
+            nodes = yield Grow(parents, rollouts=self._each(due), keep=(*held, *prefixes))
+            held += prefixes
             steps = nodes[: len(parents)]
+            rolled += nodes[len(parents) :]
             ended += [node for node in steps if node.finished]
             alike = same_text(node for node in steps if not node.finished)
             standing = {nodes[0]: len(nodes) for nodes in alike}
             if not standing:
                 break
+        if held:
+            rolled += yield Grow((), rollouts=self._each(held))
         return ended + rolled
+
+    def _each(self, prefixes: Iterable[Node]) -> tuple[Node, ...]:
+        """Every prefix as often as it is rolled out."""
+        return tuple(node for node in prefixes for _ in range(self.rollouts))
 
 
 def same_text(nodes: Iterable[Node]) -> list[list[Node]]:

@@ -218,7 +218,7 @@ class Scheduler:
                     yield self._finish(flight, end.value)
                     break
                 if isinstance(command, Grow):
-                    self._give_up(flight, {*command.parents, *command.rollouts})
+                    self._give_up(flight, {*command.parents, *command.rollouts, *command.keep})
                     flight.children(command)
                 else:  # what the prompts begin like is held until they have been made
                     flight.prompts(command)
@@ -249,7 +249,7 @@ class Scheduler:
             running = self._running[flight.replica]
             while flight.waiting and len(running) < self.engine.lanes:
                 parent = flight.waiting[0].parent
-                last_child = flight.unstarted[parent] == 1
+                last_child = flight.unstarted[parent] == 1 and parent not in flight.command.keep
                 if not last_child and not self.forest.free(flight.replica):
                     break
                 node = flight.waiting.popleft()
@@ -260,10 +260,12 @@ class Scheduler:
                 else:
                     place = self.forest.copy(held.place, held.cached)
                 flight.unstarted[parent] -= 1
-                limit = self.policy.max_new - held.length
-                if not self._whole(flight, node):
+                limit, state = self.policy.max_new - held.length, held.state
+                if self._whole(flight, node):
+                    state = self._reader.resume(held.tail, whole=True)
+                else:
                     limit = min(limit, self.policy.max_step)
-                job = Job(place[1], flight.key, node.number, held.last, limit, held.state)
+                job = Job(place[1], flight.key, node.number, held.last, limit, state)
                 running.append(Run(flight, node, job, held))
 
     def _whole(self, flight: Flight, node: Node) -> bool:
@@ -288,9 +290,8 @@ class Scheduler:
         if found is None:
             return True
         whole = self._whole(flight, node)
-        if found.met == policy.delimiter and job.limit and (whole or not found.text.strip()):
-            # Whole solutions have many steps, and a blank line is none.
-            job.state = self._reader.resume(found.tail)
+        if found.met == policy.delimiter and not found.text.strip() and job.limit:
+            job.state = self._reader.resume(found.tail)  # a blank line is no step
             return True
         length = run.before.length + len(found.tokens)
         if found.met not in (None, policy.delimiter):
@@ -383,7 +384,8 @@ class Scheduler:
         if judgement.state is not None:
             flight.states[node] = judgement.state
         flight.unscored[node.parent] -= 1
-        if not flight.unscored[node.parent] and node.parent in flight.states:
+        done = not flight.unscored[node.parent] and node.parent not in flight.command.keep
+        if done and node.parent in flight.states:
             self.scorer.close(flight.states.pop(node.parent))
 
     def _measure(self) -> None:

@@ -40,8 +40,8 @@ class StepReader:
     def __init__(self, policy: Policy, stepwise: bool):
         self._policy = policy
         known = policy.tokenizer.token_bytes()
-        strings = policy.ends + ((policy.delimiter,) if stepwise else ())
-        self.stop: StopAutomaton = build(known, policy.tokenizer.eos, strings)
+        boundary = policy.delimiter if stepwise else None
+        self.stop: StopAutomaton = build(known, policy.tokenizer.eos, policy.ends, boundary)
         self._bytes = [*known, *[b""] * (policy.model.shape.vocab - len(known))]
 
     def read(self, job: Job, tail: bytes) -> Stretch | None:
@@ -56,9 +56,12 @@ class StepReader:
             met = self._end_in(tail, len(self._bytes[tokens[-1]]))
         return Stretch(tokens, logprobs, data.decode(errors="replace"), tail, met)
 
-    def resume(self, tail: bytes) -> int:
-        """The automaton's state in which a solution that ends with `tail` goes on."""
-        return self.stop.resume(tail)
+    def resume(self, tail: bytes, *, whole: bool = False) -> int:
+        """The automaton's state in which a solution that ends with `tail` goes on.
+
+        By a step, or to its `whole` length.
+        """
+        return self.stop.resume(tail, whole=whole)
 
     def split(self, text: str) -> tuple[str, ...]:
         """The non-empty steps of a text."""

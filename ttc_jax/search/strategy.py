@@ -28,12 +28,14 @@ class Grow:
     For every entry of `rollouts` one whole solution is sampled from that node, to estimate its
     value (paper section 2): it is never scored, and cannot be grown from. A node may stand in both
     and many times; sent back are the children of `parents` in order, then those of `rollouts`.
+    Nodes in `keep` are not given up, whether they grow now or not.
     """
 
     parents: tuple[Node, ...]
     whole: bool = False
     lookahead: int = 0
     rollouts: tuple[Node, ...] = ()
+    keep: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)
