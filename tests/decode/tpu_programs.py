@@ -88,10 +88,13 @@ def facts(compiled) -> dict:
     memory = compiled.memory_analysis()
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes
     peak += memory.temp_size_in_bytes - memory.alias_size_in_bytes
-    counts, largest = Counter(), Counter()
+    counts, largest, seen = Counter(), Counter(), set()
     for line in compiled.as_text().splitlines():
         found = re.search(rf"= (.*?) ({COLLECTIVES})(-start)?\(", line)
-        if found:
+        # One that is done in steps beside other work stands in the program once for each step.
+        channel = re.search(r"channel_id=\d+|$", line)[0] or line
+        if found and channel not in seen:
+            seen.add(channel)
             sizes = [result_bytes(*m) for m in re.findall(r"(\w+?\d+)\[([\d,]*)\]", found[1])]
             counts[found[2]] += 1
             largest[found[2]] = max(largest[found[2]], *sizes)
