@@ -42,8 +42,9 @@ class Numerics:
     A batch is done in `accumulate` microbatches, one after the other. `dropout` is the rate at
     which what a sublayer adds to the residual stream is left out. `remat` computes the insides of
     layers twice instead of keeping them; `fsdp` spreads parameters and optimiser over 'data' too.
-    `dtype` is that of the computation, "float32" or "bfloat16"; sums over the batch, gradients,
-    master weights and the optimiser are float32 always.
+    `dtype` is that of the computation, "float32" or "bfloat16"; losses, sums over microbatches,
+    master weights and the optimiser are float32 always. In bfloat16 the gradient of a microbatch is
+    rounded before devices add up theirs, which halves what they send.
 
     Raises:
       ValueError: a value is out of range.
