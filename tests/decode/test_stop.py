@@ -23,9 +23,8 @@ def _search(token_bytes, eos, strings, tokens):
     return len(tokens), None
 
 
-def _run(automaton, tokens):
-    """(steps taken, stop met or None), and no stop state is ever left."""
-    state = 0
+def _run(automaton, tokens, state: int = 0):
+    """(steps taken, stop met or None) from a state, and no stop state is ever left."""
     for step, token in enumerate(tokens):
         state = int(automaton.next_state[state, token])
         if state >= automaton.first_stop:
@@ -200,3 +199,25 @@ def test_large_vocabulary_keeps_every_token_apart():
 def test_bad_stops_are_named(eos, strings, message):
     with pytest.raises(ValueError, match=message):
         build([b"a", b"b", b""], eos, strings)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_boundary_stops_steps_and_not_whole_solutions(name):
+    letters, (boundary, *strings) = CASES[name]
+    random = np.random.default_rng([1, *name.encode()])
+    alphabet = sorted({bytes([b]) for b in letters.encode()})
+    met = set()
+    for _ in range(20):
+        token_bytes = _pieces(random, alphabet, len(alphabet) + 8)
+        eos = random.choice(len(token_bytes), 1).tolist()
+        automaton = build(token_bytes, eos, strings, boundary)
+        for _ in range(20):
+            begin, tokens = (random.choice(len(token_bytes), n).tolist() for n in (5, 20))
+            said = b"".join(token_bytes[token] for token in begin)
+            for whole, chosen in ((False, (*strings, boundary)), (True, strings)):
+                state = automaton.resume(said, whole=whole)
+                plain = build(token_bytes, eos, chosen)
+                found = _run(automaton, tokens, state)
+                assert found == _run(plain, tokens, plain.resume(said))
+                met.add((whole, found[1]))
+    assert (False, boundary) in met and (True, boundary) not in met

@@ -171,7 +171,7 @@ class Tight(MonteCarlo):
 
     @property
     def load(self) -> Load:
-        return Load(rows=5 * self.samples, paths=5 * self.samples, steps=1)
+        return Load(rows=4 * self.samples, paths=4 * self.samples, steps=1)
 
 
 def _odds(draw: random.Random) -> np.ndarray:
@@ -234,7 +234,7 @@ def _check_tree(strategy, rows) -> None:
         assert rolled == (dict.fromkeys(waiting, strategy.rollouts) if rolled else {})
         if steps:
             assert Counter(texts[row.parent] for row in steps) == standing
-            assert bool(rolled) == (len(waiting) >= 2 * strategy.samples)
+            assert bool(rolled) == (len(waiting) >= strategy.samples)
             standing = Counter(texts[row.branch] for row in steps if row.finish == "step")
             turns += 1
         else:

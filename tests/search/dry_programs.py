@@ -37,7 +37,7 @@ class Pages:
         table += self.take(r, need - len(table))
         self.most = max(self.most, len(self.live(r)))
 
-    def fork(self, r: int, parent, lens) -> None:
+    def fork(self, r: int, parent, lens, copies: int) -> None:
         old = self.tables[r]
         assert all(n <= self.lens[r, p] for p, n in zip(parent, lens, strict=True))
         tables = [old[p][: -(-int(n) // self.size)] for p, n in zip(parent, lens, strict=True)]
@@ -49,6 +49,7 @@ class Pages:
                 copied.append(table)
             elif n % self.size:
                 full.add(table[-1])  # the first row keeps it, those that follow copy it
+        assert len(copied) <= copies, "more pages to copy than the program has room for"
         for table, page in zip(copied, self.take(r, len(copied)), strict=True):
             table[-1] = page
         self.most = max(self.most, len(self.live(r)))
@@ -78,9 +79,9 @@ def install(monkeypatch, seed: int = 0, odds=None) -> None:
         pages = Pages(mesh.shape["data"], rows, row_pages, n_pages, page_size)
         return SimpleNamespace(pages=pages)
 
-    def fork(cache, parent, lens, *, mesh):
+    def fork(cache, parent, lens, *, mesh, copies):
         for r in range(len(parent)):
-            cache.pages.fork(r, parent[r], lens[r])
+            cache.pages.fork(r, parent[r], lens[r], copies)
         return cache
 
     def extend(model, cache, rows, tokens, n, *, mesh, context_pages, reader):

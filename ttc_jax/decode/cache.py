@@ -124,8 +124,18 @@ def write(pool: jax.Array, new: jax.Array, page: jax.Array, slot: jax.Array) -> 
     return pool.at[page, slot].set(new.astype(pool.dtype), mode="drop")
 
 
-def fork_rows(cache: Cache, parent: jax.Array, lens: jax.Array) -> Cache:
-    """One replica's cache in which row b is the first lens[b] tokens of row parent[b]."""
+def fork_rows(
+    cache: Cache, parent: jax.Array, lens: jax.Array, copies: int | None = None
+) -> Cache:
+    """One replica's cache in which row b is the first lens[b] tokens of row parent[b].
+
+    At most `copies` pages are copied, one for each row by default; there must be no more to copy.
+    """
     pages, source, destination = paging.fork(cache.pages, parent, lens)
+    if copies is not None and copies < len(parent):
+        missing = pages.n_pages
+        (real,) = jnp.nonzero(destination < missing, size=copies, fill_value=len(parent))
+        source = source.at[real].get(mode="fill", fill_value=0)
+        destination = destination.at[real].get(mode="fill", fill_value=missing)
     copy = lambda pool: pool.at[destination].set(pool[source], mode="drop")  # noqa: E731
     return Cache(tuple(map(copy, cache.k)), tuple(map(copy, cache.v)), pages)

@@ -136,9 +136,15 @@ class Forest:
         if not self._noted:
             return
         parent = np.tile(np.arange(self.rows, dtype=np.int32), (self.replicas, 1))
-        for place, (row, _) in self._noted.items():
+        # A last page is copied only where a row is new on it: of rows that share one, one keeps it.
+        fresh = [0] * self.replicas
+        for place, (row, held) in self._noted.items():
             parent[place] = row
-        self.cache = programs.fork(self.cache, parent, self.lens.copy(), mesh=self.mesh)
+            fresh[place[0]] += held > 0
+        copies = coarse(max(fresh), self.rows, least=16)
+        self.cache = programs.fork(
+            self.cache, parent, self.lens.copy(), mesh=self.mesh, copies=copies
+        )
         self._noted.clear()
         self._left.clear()
         self.forks += 1

@@ -351,13 +351,15 @@ class _Context:
         return replace(part, top=jnp.where(member, part.top, -jnp.inf))
 
 
-@partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))
-def fork(cache: Cache, parent, lens, *, mesh: Mesh) -> Cache:
+@partial(jax.jit, static_argnames=("mesh", "copies"), donate_argnames=("cache",))
+def fork(cache: Cache, parent, lens, *, mesh: Mesh, copies: int | None = None) -> Cache:
     """Cache in which row b of each replica is the first lens[b] tokens of row parent[b].
 
-    parent, lens i32[R, B]. Children share their parent's full pages; a length of 0 prunes a row.
+    parent, lens i32[R, B]. Children share their parent's full pages; a length of 0 prunes a row. No
+    replica has more than `copies` pages to copy (default: one for each row).
     """
-    return per_replica(lambda _, c, p, n: fork_rows(c, p, n), mesh)((), cache, parent, lens)
+    forked = per_replica(lambda _, c, p, n: fork_rows(c, p, n, copies), mesh)
+    return forked((), cache, parent, lens)
 
 
 @partial(jax.jit, static_argnames=("mesh",), donate_argnames=("cache",))

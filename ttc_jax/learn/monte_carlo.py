@@ -51,12 +51,14 @@ class MonteCarlo(Strategy):
 
     @property
     def load(self) -> Load:
-        """Six rows for each sample, any of them a whole solution.
+        """Five rows for each sample, any of them a whole solution.
 
-        Fewer than three prefixes for each sample wait for their rollouts, one more is continued,
-        one step more has ended, and rollouts have the rest; five would do.
+        Fewer than two prefixes for each sample wait for their rollouts, one more is continued, one
+        step more has ended, and rollouts have the rest; four would do. Rows wait for the others of
+        their round most of the time.
         """
-        return Load(rows=6 * self.samples, paths=6 * self.samples, steps=1)
+        rows = 5 * self.samples
+        return Load(rows=rows, paths=rows, steps=1, busy=2 * self.samples)
 
     def search(self, root: Node) -> Search:
         """All solutions that have ended, equal ones too, then all rollouts."""
@@ -67,7 +69,7 @@ class MonteCarlo(Strategy):
         for turn in range(self.rounds):
             parents = tuple(node for node, count in standing.items() for _ in range(count))
             # Many rollouts at once, as the next step waits for the longest of them.
-            due = held if len(held) >= 2 * self.samples else []
+            due = held if len(held) >= self.samples else []
             held = [] if due else held
             # What the prompt is worth, the samples show themselves.
             prefixes = list(standing) if turn else []

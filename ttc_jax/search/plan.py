@@ -129,7 +129,7 @@ def plan(
     if strategy.stepwise:
         # Rows whose step has ended wait for the rest of their round: measured, with steps of very
         # different lengths, four times the lanes are enough to keep lanes busy.
-        held, wanted = load.rows, -(-4 * lanes // load.rows)
+        held, wanted = load.rows, -(-4 * lanes // (load.busy or load.rows))
         paths, tail = load.paths, min(load.steps * step, policy.max_new)
         scored = held + paths  # what is continued stays until all that continues it is scored
     else:

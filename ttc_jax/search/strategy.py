@@ -58,13 +58,15 @@ class Load:
     `rows` are held at once; `paths` of them may be whole solutions that share nothing but the
     prompt; every row may have `steps` further steps of its own (those looked ahead included) beyond
     those. Rollouts that run hold rows too, as many as there are left: leave them one at least.
-    `attempts` earlier attempts may stand in each row's prompt.
+    `attempts` earlier attempts may stand in each row's prompt. `busy` rows sample at a time, where
+    that is less than all that are held: the fewer, the more questions keep the lanes busy.
     """
 
     rows: int
     paths: int
     steps: int = 0
     attempts: int = 0
+    busy: int = 0
 
 
 class Strategy(ABC):
