@@ -135,7 +135,6 @@ class Torch:
         from transformers import AutoModelForCausalLM
 
         self.torch, self.dtype = torch, getattr(torch, dtype)
-        torch.set_num_threads(os.cpu_count())
         self.device = "cpu" if jax.default_backend() == "cpu" else "cuda"
         model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
         self.model = model.train().to(self.device)
