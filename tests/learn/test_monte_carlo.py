@@ -22,13 +22,14 @@ from ttc_jax.core.samples import SampleStore
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.learn.labels import labelled
-from ttc_jax.learn.monte_carlo import MonteCarlo
+from ttc_jax.learn.monte_carlo import MonteCarlo, states_answer
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.search.cost import node_flops
 from ttc_jax.search.plan import Batch, Policy
 from ttc_jax.search.recorder import Recorder
 from ttc_jax.search.schedule import Scheduler
 from ttc_jax.search.strategy import Load
+from ttc_jax.search.tree import Node
 from ttc_jax.verify.grade import Graded, Grader, Verdict
 
 
@@ -300,3 +301,26 @@ def test_what_it_may_come_to():
     assert str(MonteCarlo()) == "monte_carlo()"
     assert strategy.generations == 4 * (1 + 3 * 4)
     assert (strategy.scored, strategy.stepwise) == (False, True)
+
+
+def test_what_has_stated_its_answer_is_not_rolled_out():
+    strategy, root = MonteCarlo(samples=2, rollouts=3), Node(-1)
+    search = strategy.search(root)
+    assert next(search).parents == (root, root)
+
+    def step(number, parent, text, met="\n"):
+        return Node(number, parent, text=text, stopped_by=met, finish="step" if met else "length")
+
+    thought = step(0, root, "6 + 3 = 9.\n")
+    hasty = step(1, root, "The answer is 8.\n")
+    grow = search.send([thought, hasty])
+    assert grow.parents == (thought, hasty) and grow.keep == (thought,) and not grow.rollouts
+    stated = step(2, thought, "The answer is 9.\n")
+    blank = Node(3, hasty, text="\n", finish="stop", stopped_by="\n\n")
+    grow = search.send([stated, blank])
+    assert grow.parents == (stated,) and grow.keep == (thought,)
+    end = Node(4, stated, text="\n", finish="stop", stopped_by="\n\n")
+    grow = search.send([end])
+    assert (grow.parents, grow.rollouts, grow.keep) == ((), (thought,) * 3, ())
+    # A step that was cut may go on with more digits of its answer.
+    assert not states_answer(step(5, root, "The answer is 1", met=None))

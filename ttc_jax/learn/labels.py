@@ -46,8 +46,9 @@ class LabelledSolution:
       question: id of the question.
       steps: its non-empty steps, in order; at least one.
       values: of each step, the share of right rollouts from the prefix that ends with it, between
-        0 and 1; None where there is none, as inside a node of two steps, or where all rollouts
-        timed out. The last one is 1.0 or 0.0, the solution's own verdict.
+        0 and 1; None where there is none, as inside a node of two steps, after a step that states
+        an answer, or where all rollouts timed out. The last one is 1.0 or 0.0, the solution's own
+        verdict.
       rollouts: how many graded rollouts each value is the mean of; 0 without any, and for the last.
       correct: whether the solution is right.
       count: how many of the question's samples read like this.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ttc_jax.search.strategy import Grow, Load, Search, Strategy
 from ttc_jax.search.tree import Node
+from ttc_jax.verify.answers import extract
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class MonteCarlo(Strategy):
     `samples` solutions grow step by step. Those that read the same so far are one prefix, which
     goes on with as many samples as it stands for; from every prefix that has not ended `rollouts`
     whole solutions are sampled, those of many prefixes together. A solution that has ended needs
-    none: its value is whether it is right. What has not ended after `rounds` steps is given up.
+    none, nor does one that has stated its answer and only has to end: its value is whether it is
+    right. What has not ended after `rounds` steps is given up.
 
     Source: Snell et al. 2024, appendix on PRM training: 16 samples of a question and 16 rollouts of
     a step. That prefixes are merged is not in the paper; it changes no expectation, only the cost.
@@ -72,7 +74,7 @@ class MonteCarlo(Strategy):
             due = held if len(held) >= self.samples else []
             held = [] if due else held
             # What the prompt is worth, the samples show themselves.
-            prefixes = list(standing) if turn else []
+            prefixes = [node for node in standing if turn and not states_answer(node)]
             nodes = yield Grow(parents, rollouts=self._each(due), keep=(*held, *prefixes))
             held += prefixes
             steps = nodes[: len(parents)]
@@ -89,6 +91,11 @@ class MonteCarlo(Strategy):
     def _each(self, prefixes: Iterable[Node]) -> tuple[Node, ...]:
         """Every prefix as often as it is rolled out."""
         return tuple(node for node in prefixes for _ in range(self.rollouts))
+
+
+def states_answer(node: Node) -> bool:
+    """Whether a solution has a whole step that states a final answer."""
+    return node.stopped_by is not None and extract(node.solution) is not None
 
 
 def same_text(nodes: Iterable[Node]) -> list[list[Node]]:
