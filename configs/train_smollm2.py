@@ -26,9 +26,9 @@ with the package, far fewer than the paper's 12,000: they show that it works, no
 
 Variants: `labels`, `samples` (64 of each question at temperature 0.8) and `chains` (revisions)
 sample; `prm`, `orm`, `revision`, `restem` (ReST^EM on `chains` of the base model), `revision_orm`
-and `sft` (imitates the solutions of the source: with `gsm8k` or `math`) train. `gsm8k` and `math`
-(both need --config.data.dir=DIR) take the training questions of these sets; `lora` trains adapters
-of rank 16; `tiny` does little of everything: does it run at all.
+and `sft` (imitates the solutions of the source: `gsm8k`, or lines with a field `solution`) train.
+`gsm8k` and `math` (both need --config.data.dir=DIR) take the training questions of these sets;
+`lora` trains adapters of rank 16; `tiny` does little of everything: does it run at all.
 
 Expected on the word problems, and the cost on 2 CPU cores: see "Training" in README.md.
 """

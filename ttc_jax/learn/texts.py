@@ -68,21 +68,28 @@ class Writer:
 def gold_solution(question: Question) -> str:
     """The source's own solution, with the final answer stated at its end if it is not.
 
-    Raises:
-      ValueError: the source gives no solution.
+    Empty where the source gives none.
     """
-    if not question.solution.strip():
-        raise ValueError(
-            f"question {question.id!r} has no solution to imitate; take a source with solutions "
-            f"(gsm8k, math, or jsonl with a field 'solution'), or train on sampled ones"
-        )
     text = question.solution.strip()
-    return text if extract(text) is not None else f"{text}\nThe answer is {question.answer}."
+    if not text or extract(text) is not None:
+        return text
+    return f"{text}\nThe answer is {question.answer}."
 
 
 def fine_tuning(questions: Sequence[Question], writer: Writer) -> list[Example]:
-    """An example of each question with its own solution, to be imitated."""
-    return [writer.example(question, (), gold_solution(question)) for question in questions]
+    """An example of each question that has a solution, which is to be imitated.
+
+    Raises:
+      ValueError: none has.
+    """
+    solved = [(question, gold_solution(question)) for question in questions]
+    solved = [(question, solution) for question, solution in solved if solution]
+    if not solved:
+        raise ValueError(
+            f"none of {len(questions)} questions has a solution to imitate; take a source with "
+            f"solutions (gsm8k, or lines with a field 'solution'), or train on sampled ones"
+        )
+    return [writer.example(question, (), solution) for question, solution in solved]
 
 
 def revision(

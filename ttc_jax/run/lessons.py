@@ -87,7 +87,8 @@ def lesson(
     kind, train = config.train.kind, config.train
     if kind == "sft":
         writer = texts.Writer(settings.style(config), tokenizer)
-        found = Lesson(texts.fine_tuning(list(questions.values()), writer), [], {})
+        examples = texts.fine_tuning(list(questions.values()), writer)
+        found = Lesson(examples, [], {"without_solution": len(questions) - len(examples)})
     elif kind in ("prm", "orm"):
         found = _labelled(config, questions, tokenizer)
     else:
