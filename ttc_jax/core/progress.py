@@ -5,7 +5,7 @@
 import collections
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import ClassVar, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -23,18 +23,19 @@ class _Line:
     assumes that units go on being done as they were since the start.
     """
 
+    UNIT: ClassVar[str]
+
     def __init__(
         self,
         total: int,
         done: int = 0,
         *,
-        unit: str,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._total, self._before, self._unit = total, done, unit
+        self._total, self._before = total, done
         self._start = clock()
         self._last_line = float("-inf")
         self._window = collections.deque([(self._start, 0)])
@@ -46,7 +47,7 @@ class _Line:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task(
-            "", total=total, completed=done, status=f"{done}/{total} {unit}, compiling"
+            "", total=total, completed=done, status=f"{done}/{total} {self.UNIT}, compiling"
         )
 
     def __enter__(self) -> Self:
@@ -65,7 +66,7 @@ class _Line:
         rate = f"{_short(self._rate())} tok/s{note}"
         left = f"{self._left(done, now)} left"
         done += self._before
-        line = ", ".join([f"{done}/{self._total} {self._unit}", *parts, rate, left])
+        line = ", ".join([f"{done}/{self._total} {self.UNIT}", *parts, rate, left])
         if self._console.is_terminal:
             self._drawn.bar_width = min(BAR, max(1, self._console.width - len(line) - 1))
             self._bar.update(self._task, completed=done, status=line)
@@ -92,15 +93,7 @@ class ProgressDisplay(_Line):
     Use as a context manager. One line, which fits 100 columns.
     """
 
-    def __init__(
-        self,
-        total: int,
-        done: int = 0,
-        *,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        super().__init__(total, done, unit="questions", console=console, clock=clock)
+    UNIT = "questions"
 
     def update(
         self,
@@ -134,15 +127,7 @@ class TrainingDisplay(_Line):
     Use as a context manager. One line, which fits 100 columns.
     """
 
-    def __init__(
-        self,
-        total: int,
-        done: int = 0,
-        *,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        super().__init__(total, done, unit="steps", console=console, clock=clock)
+    UNIT = "steps"
 
     def update(
         self, done: int, loss: float, tokens: int, held_out: float | None, mfu: float
