@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 from rich.text import Text
 
-from ttc_jax.core.progress import ProgressDisplay
+from ttc_jax.core.progress import ProgressDisplay, TrainingDisplay
 
 
 def lines_of(updates, *, total=10, done=0, terminal=False, width=120) -> str:
@@ -65,3 +65,16 @@ def test_large_numbers_stay_on_one_line_of_100_columns():
         "9999/12000 questions, 123k rounds, 512/512 rows, 100% pages, 40k tok/s (100% ahead), "
         "5:33:32 left"
     )
+
+
+def test_steps_losses_utilisation_and_the_time_left():
+    out, now = io.StringIO(), [0.0]
+    console = Console(file=out, width=100, force_terminal=False)
+    with TrainingDisplay(100, 40, console=console, clock=lambda: now[0]) as display:
+        now[0] = 20.0
+        display.update(10, 0.51234, 5000, None, 0.424)
+        now[0] = 40.0
+        display.update(20, 0.25, 10_000, 0.75, 0.5)
+    first, second = out.getvalue().splitlines()
+    assert first == "50/100 steps, loss 0.5123, 42% of peak, 250 tok/s, 0:01:40 left"
+    assert second.startswith("60/100 steps, loss 0.25, held out 0.75, 50% of peak, 250 tok/s")
