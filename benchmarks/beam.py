@@ -24,13 +24,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import workload
-from machine import Clock, compilations, matmul_flops, print_headline, print_table
+from machine import Clock, compilations, print_headline, print_table
 from open_loop import OpenLoop
 
+from ttc_jax.core.flops import matmul_rate
 from ttc_jax.data.sources import Question
 from ttc_jax.search.beam import Beam
 from ttc_jax.search.plan import Batch
@@ -66,7 +66,7 @@ def main() -> None:
                 theirs += [rival(question) for question in questions[: args.rival_questions]]
     report_compiled("while timing", compiled)
 
-    rate = matmul_flops(models.policy.embed.dtype, 2048 if jax.default_backend() == "cpu" else 8192)
+    rate = matmul_rate(models.policy.embed.dtype)
     rows = [summary(beams, models, rate), summary(bons, models, rate)]
     a_question, low = rows[0][3], rows[0][6]
     headline = {

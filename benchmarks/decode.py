@@ -22,8 +22,9 @@ import time
 
 import jax
 import jax.numpy as jnp
-from machine import copy_bytes, matmul_flops, print_headline, print_table
+from machine import copy_bytes, print_headline, print_table
 
+from ttc_jax.core.flops import matmul_rate
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.data.prompts import Chat
 from ttc_jax.data.sources import Question, load_questions
@@ -190,7 +191,7 @@ class Rates:
     def __init__(self, dtype):
         self.on_cpu = jax.default_backend() == "cpu"
         self.itemsize = jnp.dtype(dtype).itemsize
-        self.flops = matmul_flops(dtype, 2048 if self.on_cpu else 8192)
+        self.flops = matmul_rate(dtype)
         self.bytes = copy_bytes(2**28 if self.on_cpu else 2**32)
 
     def floor(self, shape, prompts, n: int) -> float:

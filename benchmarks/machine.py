@@ -24,12 +24,6 @@ def seconds(fn: Callable, *args, repeats: int = 5) -> float:
     return best
 
 
-def matmul_flops(dtype, size: int) -> float:
-    """FLOP/s of one large square matrix product."""
-    x = jnp.ones((size, size), dtype)
-    return 2 * size**3 / seconds(jax.jit(jnp.matmul), x, x)
-
-
 def copy_bytes(size: int) -> float:
     """Bytes per second read and written by an elementwise pass over `size` bytes."""
     x = jnp.ones((size // 4,), jnp.float32)

@@ -25,8 +25,9 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import matmul_flops, print_headline, print_table
+from machine import print_headline, print_table
 
+from ttc_jax.core.flops import matmul_rate
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.data.batches import Packed
 from ttc_jax.data.sources import load_questions
@@ -66,10 +67,9 @@ def main() -> None:
         print(f", torch {other:.5f}", end="")
         assert abs(loss - other) < AGREEMENT[dtype], (loss, other)
     print()
-    size = 2048 if jax.default_backend() == "cpu" else 8192
     times, theirs, rates = [], [], []
     for _ in range(args.repeats):
-        rates.append(matmul_flops(dtype, size))
+        rates.append(matmul_rate(dtype))
         times.append(timed(ours, args.steps)[0])
         if rival is not None:
             theirs.append(timed(rival, args.steps)[0])

@@ -4,7 +4,6 @@
 
 import functools
 import time
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -32,39 +31,8 @@ def forward(
     return 2.0 * block_weights * tokens + 2.0 * head_weights * logits + attention
 
 
-def training(
-    *,
-    block_weights: int,
-    head_weights: int,
-    attention_width: int,
-    layers: int,
-    lengths: Sequence[int],
-    logits: bool,
-    passes: int = 3,
-) -> float:
-    """FLOPs of a training step over texts of these lengths, all of whose tokens count.
-
-    A backward pass costs two forward ones, so there are three `passes`; two where the weights
-    themselves are not trained. `logits` says whether every token is multiplied with the language
-    head. What is computed twice to save memory (rematerialisation) does not count.
-    """
-    return passes * sum(
-        forward(
-            block_weights=block_weights,
-            head_weights=head_weights,
-            attention_width=attention_width,
-            layers=layers,
-            start=0,
-            tokens=length,
-            logits=length if logits else 0,
-        )
-        for length in lengths
-    )
-
-
-@functools.cache
-def peak_rate(dtype: str) -> float:
-    """FLOP/s of one local device at a large square matrix product in `dtype`, measured."""
+def matmul_rate(dtype) -> float:
+    """FLOP/s of one local device at a large square matrix product in `dtype`, measured now."""
     size = 2048 if jax.default_backend() == "cpu" else 8192
     x = jax.device_put(jnp.ones((size, size), dtype), jax.local_devices()[0])
     multiply = jax.jit(lambda x: x @ x)
@@ -75,3 +43,6 @@ def peak_rate(dtype: str) -> float:
         multiply(x).block_until_ready()
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best
+
+
+peak_rate = functools.cache(matmul_rate)  # measured once in a process

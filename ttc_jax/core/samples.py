@@ -3,14 +3,16 @@
 """The search trees of a run as Parquet shards, each written whole or not at all."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ttc_jax.core.records import TEMPORARY, check_writable, write_bytes_atomic
+from ttc_jax.core.records import TEMPORARY, check_writable
+from ttc_jax.core.tables import write_rows
 
 SCHEMA = pa.schema(
     [
@@ -162,11 +164,8 @@ class SampleStore:
         rows = [dataclasses.asdict(sample) for rows in self._buffer.values() for sample in rows]
         for row in rows:
             row |= {name: list(row[name].items()) for name in _MAPS}
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink, compression="zstd")
         number = max((int(path.stem) for path in _shards(self.directory)), default=-1) + 1
-        path = self.directory / f"{number:06d}.parquet"
-        write_bytes_atomic(path, sink.getvalue().to_pybytes())
+        write_rows(self.directory / f"{number:06d}.parquet", rows, SCHEMA)
         self._done |= self._buffer.keys()
         self._buffer.clear()
 
@@ -197,6 +196,12 @@ def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
         for row in table.to_pylist():
             samples.append(Sample(**{**row, **{name: dict(row[name]) for name in _MAPS}}))
     return sorted(samples, key=lambda sample: (sample.question, sample.branch))
+
+
+def by_question(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """The samples of each question, from samples in the order of `read_samples`."""
+    for _, own in groupby(samples, key=lambda sample: sample.question):
+        yield list(own)
 
 
 def read_outline(directory: Path) -> dict[str, list[tuple[str, str]]]:

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ttc_jax.core.records import write_bytes_atomic
 from ttc_jax.core.samples import Sample
+from ttc_jax.core.tables import write_rows
 from ttc_jax.learn.monte_carlo import same_text
 from ttc_jax.search.recorder import stored_tree
 from ttc_jax.search.tree import Node
@@ -183,9 +183,7 @@ def write_labels(
     metadata = {_PROVENANCE: json.dumps(dict(provenance), ensure_ascii=False).encode()}
     schema = SCHEMA.with_metadata(metadata)
     rows = [asdict(solution) for solution in solutions]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
-    write_bytes_atomic(Path(path), sink.getvalue().to_pybytes())
+    write_rows(Path(path), rows, schema)
 
 
 def read_labels(path: Path) -> tuple[list[LabelledSolution], dict[str, Any]]:

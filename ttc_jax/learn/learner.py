@@ -19,7 +19,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ttc_jax.core import flops
 from ttc_jax.core.mesh import (
     FSDP_RULES,
     PARAMETER_RULES,
@@ -133,7 +132,7 @@ class Learner:
             donate_argnums=(0,),
             out_shardings=(self._shardings, NamedSharding(mesh, P())),
         )
-        self._sums = jax.jit(self._held_out)
+        self._sums = jax.jit(self._sum)
         self._values = jax.jit(self._scores)
 
     # ------------------------------------------------------------------ state
@@ -174,7 +173,7 @@ class Learner:
         arrays = params | self.frozen
         leaves = [arrays[path] for path in self._paths]
         if dtype is not None:
-            leaves = [jax.jit(lambda x: x.astype(dtype))(leaf) for leaf in leaves]
+            leaves = [leaf.astype(dtype) for leaf in leaves]
         return jax.tree_util.tree_unflatten(self._structure, leaves)
 
     # ------------------------------------------------------------------ programs
@@ -243,9 +242,6 @@ class Learner:
             "rate": rate,
         }
 
-    def _held_out(self, params: Arrays, frozen: Arrays, batch: Packed):
-        return self._sum(params, frozen, batch)
-
     def _scores(self, params: Arrays, frozen: Arrays, batch: Packed):
         model, hidden = self._forward(params, frozen, batch, None)
         return jax.nn.sigmoid(values(model, hidden)[..., 0])
@@ -304,16 +300,15 @@ class Learner:
         )
 
     def flops(self, lengths: Sequence[int]) -> float:
-        """Model FLOPs of a step over texts of these lengths (see `core.flops.training`)."""
-        head = self.shape.vocab * self.shape.width
-        return flops.training(
-            block_weights=self.shape.matmul_params - head,
-            head_weights=head,
-            attention_width=self.shape.heads * self.shape.head_dim,
-            layers=self.shape.layers,
-            lengths=lengths,
-            logits=self.loss is language_loss,
-            passes=self._passes,
+        """Model FLOPs of a step over texts of these lengths, all of whose tokens count.
+
+        A backward pass costs two forward ones, one where hardly any weight is trained. What is
+        computed twice to save memory (rematerialisation) does not count.
+        """
+        language = self.loss is language_loss
+        return self._passes * sum(
+            self.shape.forward_flops(0, length, logits=length if language else 0)
+            for length in lengths
         )
 
 

@@ -102,7 +102,7 @@ def train(
     plan: Plan,
     checkpoints: Checkpoints,
     *,
-    evaluate: Evaluate = lambda params: iter(()),
+    evaluate: Evaluate | None = None,
     report: Report = lambda line: None,
 ) -> Trained:
     """Train until the plan's end or an early stop; the checkpoints hold what came of it.
@@ -195,9 +195,9 @@ class _Run:
                     line["mfu"] = self.learner.flops(item[3]) / spent / peak
                     line["seconds"] = spent
                     self.report(line)
-                    losses = [found["loss"] for found in self.history.evaluations]
+                    held_out = self.history.evaluations[-1]["loss"]
                     display.update(
-                        line["step"] - first, line["loss"], seen, losses[-1], line["mfu"]
+                        line["step"] - first, line["loss"], seen, held_out, line["mfu"]
                     )
                 if not saved:
                     continue
@@ -230,7 +230,8 @@ class _Run:
         loss = self.learner.held_out_loss(state.params, self.held_out, self.shape)
         if not math.isfinite(loss):
             raise Diverged(f"after step {step} the held-out loss is {loss}: weights are damaged")
-        found = {"step": step, "loss": loss, **dict(self.evaluate(state.params))}
+        more = self.evaluate(state.params) if self.evaluate else ()
+        found = {"step": step, "loss": loss, **dict(more)}
         self.history.evaluations.append(found)
         named = {f"held_out/{name}": v for name, v in found.items() if name != "step"}
         self.report({"step": step, **named})

@@ -6,7 +6,6 @@ Source: Hu et al. 2021 (arXiv 2106.09685).
 """
 
 import math
-import re
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +39,7 @@ def with_adapters(
     unknown = set(weights) - set(WEIGHTS)
     if unknown or not weights:
         raise ValueError(f"adapters for {sorted(unknown) or 'no weight'}: choose from {WEIGHTS}")
-    scale = (2.0 if alpha is None else alpha / rank)
+    scale = 2.0 if alpha is None else alpha / rank
     model = nnx.merge(*nnx.split(model))
     for layer, block in enumerate(model.blocks):
         for number, name in enumerate(weights):
@@ -69,8 +68,3 @@ def _sum(part: LowRank) -> jax.Array:
     added = jnp.tensordot(lora_out, lora_in, axes=1)
     weight = part.weight[...]
     return (weight.astype(jnp.float32) + part.scale * added).astype(weight.dtype)
-
-
-def base_path(path: str) -> str:
-    """The path of a weight as it is without adapters: 'blocks/0/q' for 'blocks/0/q/weight'."""
-    return re.sub(r"/weight$", "", path)

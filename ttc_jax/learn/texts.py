@@ -7,7 +7,7 @@ verifier's format writes them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,7 +97,10 @@ def revision(
 ) -> list[Example]:
     """An example of each trajectory: earlier attempts in view, the last answer to be imitated."""
     return [
-        _named(writer.example(_question(questions, t.question), t.attempts, t.solution), number)
+        replace(
+            writer.example(_question(questions, t.question), t.attempts, t.solution),
+            id=f"{t.question}#{number}",
+        )
         for number, t in enumerate(trajectories)
     ]
 
@@ -201,10 +204,3 @@ def _question(questions: Mapping[str, Question], id: str) -> Question:
             f"data.split; name the source that the solutions were made from"
         )
     return questions[id]
-
-
-def _named(example: Example, number: int) -> Example:
-    return Example(
-        f"{example.question}#{number}", example.question, example.tokens, example.targets,
-        example.weights,
-    )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ttc_jax.core.records import write_bytes_atomic
+from ttc_jax.core.tables import write_rows
 from ttc_jax.learn.trajectories import Trajectory
 
 _PROVENANCE = b"provenance"
@@ -38,9 +38,7 @@ def write_trajectories(
     text = json.dumps(dict(provenance), sort_keys=True, allow_nan=False)
     schema = SCHEMA.with_metadata({_PROVENANCE: text})
     rows = [asdict(trajectory) for trajectory in trajectories]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
-    write_bytes_atomic(Path(path), sink.getvalue().to_pybytes())
+    write_rows(Path(path), rows, schema)
 
 
 def read_trajectories(path: Path) -> tuple[list[Trajectory], dict[str, Any]]:

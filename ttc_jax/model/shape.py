@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ttc_jax.core import flops
+
 
 @dataclass(frozen=True)
 class RopeScaling:
@@ -115,6 +117,22 @@ class ModelShape:
         norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
         biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
         return self.block_params - self.layers * (norms + biases) + self.vocab * self.width
+
+    def forward_flops(self, start: int, tokens: int, logits: int) -> float:
+        """FLOPs of `tokens` new tokens after `start` cached ones, `logits` of them to logits.
+
+        See `core.flops.forward`.
+        """
+        head = self.vocab * self.width
+        return flops.forward(
+            block_weights=self.matmul_params - head,
+            head_weights=head,
+            attention_width=self.heads * self.head_dim,
+            layers=self.layers,
+            start=start,
+            tokens=tokens,
+            logits=logits,
+        )
 
     def kv_bytes_per_token(self, dtype="bfloat16") -> int:
         """Bytes of keys and values that one token adds to a cache of `dtype`."""

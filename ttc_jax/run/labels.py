@@ -4,12 +4,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from ttc_jax.core.records import key_of
+from ttc_jax.core.samples import by_question
 from ttc_jax.data.sources import Question
 from ttc_jax.learn.labels import labelled, summary_of, write_labels
 from ttc_jax.learn.monte_carlo import MonteCarlo
@@ -44,8 +44,8 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     with Grader(**config.grade.to_dict()) as grader:
         rows = sample(config, strategy, questions, grader, place).read()
     solutions, dropped = [], Counter()
-    for _, own in groupby(rows, key=lambda row: row.question):
-        found, lost = labelled(list(own))
+    for own in by_question(rows):
+        found, lost = labelled(own)
         solutions += found
         dropped += lost
     summary = summary_of(rows, solutions, dropped)

@@ -3,14 +3,13 @@
 """What each kind of model is trained on: from a work directory of samples or labels to examples."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from ttc_jax.core.samples import Sample, read_samples
+from ttc_jax.core.samples import by_question, read_samples
 from ttc_jax.data.batches import Example
 from ttc_jax.data.sources import Question
 from ttc_jax.learn import texts
@@ -129,7 +128,7 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
     how = {"chain": strategy.s, "memory": strategy.memory} if chains else {}
     found: list[Trajectory] = []
     dropped: Counter = Counter()
-    for own in _by_question(read_samples(source / "samples")):
+    for own in by_question(read_samples(source / "samples")):
         if kind == "revision":
             some, lost = revisions(own, most=config.train.attempts, seed=config.seed)
         else:
@@ -151,8 +150,3 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
         )
     writer = texts.Writer(settings.style(config), tokenizer)
     return Lesson(texts.revision(found, questions, writer), [], facts)
-
-
-def _by_question(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
-    for _, own in groupby(samples, key=lambda sample: sample.question):
-        yield list(own)

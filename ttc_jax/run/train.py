@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training job: a policy, a verifier or a revision model, from examples to an export."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +22,7 @@ from ttc_jax.learn import lora
 from ttc_jax.learn.export import export
 from ttc_jax.learn.held_out import HeldOut
 from ttc_jax.learn.learner import Arrays, Learner, Numerics
-from ttc_jax.learn.loop import Plan, Trained, held_out_shape, train
+from ttc_jax.learn.loop import History, Plan, Trained, held_out_shape, train
 from ttc_jax.learn.losses import language_loss, value_loss
 from ttc_jax.learn.optim import Optimiser
 from ttc_jax.learn.selection import choose, pass_at_1
@@ -118,9 +116,8 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
             board.add(line["step"], {k: v for k, v in line.items() if k != "step"})
 
         done = train(
-            learner, taught, tried, _plan(config), checkpoints, report=report,
-            **({"evaluate": evaluate} if evaluate else {}),
-        )  # fmt: skip
+            learner, taught, tried, _plan(config), checkpoints, evaluate=evaluate, report=report
+        )
 
         # ------------------------------------------------------------ choice and export
         chosen, shares = done.history.best["step"], {}
@@ -159,9 +156,9 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
     """What to print of results.json: the held-out figures at the base, the best and the end."""
     found = results["evaluations"]
-    best = min(found, key=lambda e: (e["loss"], e["step"]))["step"]
+    best = History(found).best["step"]
     steps = dict.fromkeys([found[0]["step"], best, results["chosen"], found[-1]["step"]])
-    names = [name for name in found[-1] if name not in ("step",)]
+    names = [name for name in found[-1] if name != "step"]
     table = Table("held out", *(f"step {step}" for step in steps))
     by_step = {e["step"]: e for e in found}
     for name in names:
@@ -237,11 +234,11 @@ def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, 
 
 
 def _fingerprint(source: Path) -> str:
-    """What tells one source from another, wherever it lies: the settings that made it."""
+    """The key of the settings that made a source, wherever it lies."""
     made = read_json(source / "config.json")
     if "key" not in made:
         raise ValueError(f"{source} is no work directory: config.json has no key")
-    return hashlib.sha256(json.dumps(made["samples_depend_on"]).encode()).hexdigest()[:16]
+    return made["key"]
 
 
 # ---------------------------------------------------------------- parts of a run

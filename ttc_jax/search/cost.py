@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the nodes of a search tree cost, in FLOPs by phase."""
 
-from ttc_jax.core import flops
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.search.tree import Node, Tree
 
@@ -45,13 +44,4 @@ def node_flops(
 
 
 def _forward(shape: ModelShape, start: int, tokens: int, decode: bool = False) -> float:
-    head = shape.vocab * shape.width
-    return flops.forward(
-        block_weights=shape.matmul_params - head,
-        head_weights=head,
-        attention_width=shape.heads * shape.head_dim,
-        layers=shape.layers,
-        start=start,
-        tokens=tokens,
-        logits=tokens if decode else 0,
-    )
+    return shape.forward_flops(start, tokens, logits=tokens if decode else 0)

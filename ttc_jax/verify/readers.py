@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ttc_jax.model.shape import ModelShape
-from ttc_jax.model.transformer import Transformer, linear, values
+from ttc_jax.model.transformer import Transformer, head_logits, language_head, values
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,8 @@ class TokenPair:
 
     def read(self, model: Transformer, hidden) -> jax.Array:
         """Scores f32[...] in [0, 1] of hidden states [..., D]."""
-        head = model.embed if model.shape.tied else model.head
-        rows = head[...][jnp.asarray([self.good, self.bad])]
-        pair = linear(hidden, rows).astype(jnp.float32)
-        cap = model.shape.final_softcap
-        if cap is not None:
-            pair = cap * jnp.tanh(pair / cap)
+        rows = language_head(model)[jnp.asarray([self.good, self.bad])]
+        pair = head_logits(rows, hidden, model.shape)
         return jax.nn.softmax(pair, axis=-1)[..., 0]
 
 
