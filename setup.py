@@ -42,6 +42,7 @@ setup(
         "grain>=0.2.18,<0.3",
         "jinja2>=3.1",
         "math-verify>=0.9,<0.10",
+        "matplotlib>=3.9,<4",
         "ml-collections>=1.1,<2",
         "numpy>=2.0,<3",
         "optax>=0.2.8,<0.3",
