@@ -218,6 +218,17 @@ def read_outline(directory: Path) -> dict[str, list[tuple[str, str]]]:
     return dict(sorted(outline.items()))
 
 
+def read_columns(directory: Path, columns: Sequence[str]) -> pa.Table:
+    """These columns of every stored node, shard by shard; far faster than `read_samples`.
+
+    Raises:
+      ValueError: a shard cannot be read, or is of an earlier version.
+    """
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    tables = [_read(shard, list(columns)).select(columns) for shard in _shards(Path(directory))]
+    return pa.concat_tables([schema.empty_table(), *tables])
+
+
 def _shards(directory: Path) -> list[Path]:
     return sorted(directory.glob("[0-9]" * 6 + ".parquet"))
 
