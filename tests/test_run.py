@@ -21,6 +21,7 @@ from ttc_jax.core.samples import SampleStore, candidates
 from ttc_jax.model.load import save_checkpoint
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.transformer import Transformer
+from ttc_jax.run import sampling
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "smollm2.py"
@@ -158,6 +159,33 @@ def test_a_run_leaves_every_sample_and_every_figure(undisturbed):
     assert lines[-1]["new_tokens"] == sum(len(s.tokens) for s in samples)
 
 
+def test_a_run_says_what_it_is_to_answer_and_what_answered(undisturbed, checkpoint):
+    asked = json.loads((undisturbed / "questions.json").read_text())["questions"]
+    stored = {sample.question for sample in SampleStore(undisturbed / "samples").read()}
+    assert len(asked) == 24 and {question["id"] for question in asked} == stored
+    assert {question["level"] for question in asked} == {1, 2, 3, 4, 5}
+    found = json.loads((undisturbed / "models.json").read_text())
+    block = 32 * 8 * (2 * 4 + 2 * 2) + 3 * 32 * 64 + 2 * 32
+    policy = {"path": str(checkpoint), "kind": "base", "params": 2 * block + 260 * 32 + 32}
+    assert found == {"policy": policy, "verifier": None}
+
+
+def test_an_interrupt_leaves_what_was_spent(command, undisturbed, tmp_path, monkeypatch):
+    add, added = sampling.Recorder.add, []
+
+    def interrupted(self, tree):
+        add(self, tree)
+        added.append(tree)
+        if len(added) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sampling.Recorder, "add", interrupted)
+    assert main(command()) == 130
+    (line,) = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert line["done_questions"] >= 5 and line["new_tokens"] > 0 and line["seconds"] > 0
+    assert len(SampleStore(tmp_path / "run" / "samples").done()) == 5
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_kill_then_the_same_command(when, command, undisturbed, tmp_path):
     workdir = tmp_path / "run"
@@ -216,6 +244,8 @@ def test_a_beam_search_survives_a_kill_and_does_not_depend_on_devices(
     }  # fmt: skip
     assert set(found["counts"]["flops"]) == {"prefill", "verifier_prefill", "decode", "verify"}
     assert found["counts"]["tokens"] == found["counts"]["usage"]["decode"]
+    models = json.loads((whole / "models.json").read_text())
+    assert models["verifier"] == models["policy"] | {"kind": "prm"}
 
 
 def test_a_finished_run_reports_again_without_its_model(undisturbed, command, tmp_path, capsys):
@@ -253,6 +283,7 @@ def test_other_settings_in_the_same_workdir(undisturbed, command, capsys):
         (["--config.data.name=gsm8k"], "data_dir"),
         (["--config.model.dtype=int4"], "model.dtype is 'int4'"),
         (["--config.prompt.style=poem"], "prompt.style is 'poem'"),
+        (["--config.model.kind=big"], "model.kind is 'big'; there are base, revision, restem"),
         (["--config.sample.nn=3"], "no key 'nn'"),
         (["--config.scorer.aggregate=median"], "scorer.aggregate is 'median'"),
         (["--config.engine.rows=0"], "engine.rows is 0"),

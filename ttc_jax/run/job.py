@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One command: a config and a work directory, in which the job is begun or continued."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 import jax
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from ttc_jax.core.records import Metrics, RunRecord, write_json_atomic
+from ttc_jax.core.records import RunRecord, write_json_atomic
 from ttc_jax.run import labels, search, settings, train
-from ttc_jax.run.place import Place
+from ttc_jax.run.models import Models
+from ttc_jax.run.place import Launch
 
 # Each has check(config), depends_on(config, questions), run(config, questions, place) and
 # report(results, path).
@@ -41,16 +41,9 @@ def run(
     depends = {"job": config.job} | job.depends_on(config, questions)
 
     # ---------------------------------------------------------------- work directory
+    launch = Launch(tuple(command), overrides, cache_dir, Models(cache_dir))
     with RunRecord(workdir, depends=depends) as record:
-        record.start(
-            config=config.to_dict(),
-            overrides=overrides,
-            device=settings.device(),
-            command=command,
-        )
-        metrics = Metrics(record.path / "metrics.jsonl")
-        line = shlex.join(["ttc", *command[1:]])
-        place = Place(record.path, cache_dir, metrics, record.n_starts, line)
+        place = launch.place(record, config)
         results = job.run(config, questions, place) | {"settings": depends}
         write_json_atomic(record.path / "results.json", results)
         shown = job.report(results, record.path)

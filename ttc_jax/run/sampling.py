@@ -9,11 +9,12 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from ttc_jax.core.progress import ProgressDisplay
-from ttc_jax.core.records import read_metrics
+from ttc_jax.core.records import read_metrics, write_json_atomic
 from ttc_jax.core.samples import SampleStore
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.forest import OutOfPages
 from ttc_jax.run import settings
+from ttc_jax.run.models import described
 from ttc_jax.run.place import Place
 from ttc_jax.search.cost import node_flops
 from ttc_jax.search.recorder import Recorder
@@ -33,24 +34,25 @@ def sample(
 ) -> SampleStore:
     """The store in the work directory, with the graded trees of all questions.
 
-    The models of the config are loaded only when a question is missing. Raises ValueError when what
-    is asked does not fit.
+    questions.json says which they are, models.json what answered and judged. The models of the
+    config are loaded only when a question is missing. Raises ValueError when what is asked does not
+    fit.
     """
+    asked = [{"id": question.id, "level": question.level} for question in questions]
+    write_json_atomic(place.path / "questions.json", {"questions": asked})
     store = SampleStore(place.path / "samples")
     done = store.done()
     left = [question for question in questions if question.id not in done]
     if not left:
         return store
-    policy = settings.policy(config, place.cache_dir)
-    scorer = None
-    if config.scorer.path:
-        scorer = settings.verifier(config, policy, place.cache_dir)
+    policy, scorer = place.launch.models.policy(config), place.launch.models.verifier(config)
+    write_json_atomic(place.path / "models.json", described(config, policy, scorer))
     shapes = policy.model.shape, scorer and scorer.model.shape
     recorder = Recorder(store, grader, left, lambda tree, node: node_flops(tree, node, *shapes))
     display = ProgressDisplay(len(questions), len(done))
     last = 0.0
 
-    def on_segment(progress: Progress, end: bool = False) -> None:
+    def on_segment(progress: Progress) -> None:
         nonlocal last
         recorder.tick()
         display.update(
@@ -63,18 +65,23 @@ def sample(
             pages_used=progress.pages_used,
             lookahead=progress.lookahead_tokens,
         )
-        if end or progress.seconds - last >= METRICS_EVERY_S:
+        if progress.seconds - last >= METRICS_EVERY_S:
             last = progress.seconds
-            place.metrics.append({"start": place.start, **asdict(progress)})
+            note(progress)
+
+    def note(progress: Progress) -> None:
+        place.metrics.append({"start": place.start, **asdict(progress)})
 
     scheduler = Scheduler(strategy, left, policy, scorer, settings.batch(config))
     try:
         with recorder, display:
             for tree in scheduler.run(on_segment):
                 recorder.add(tree)
-            on_segment(scheduler.progress, end=True)
+            on_segment(scheduler.progress)
     except OutOfPages as error:
         raise ValueError(f"{error}; raise engine.pages and scorer.pages, or set them 0") from error
+    finally:  # what was computed was paid for, stored or not
+        note(scheduler.progress)
     return store
 
 

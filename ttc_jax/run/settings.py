@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the settings of any job stand for: caches, questions, models, prompts, batches."""
+"""What the settings of any job stand for: caches, questions, prompts, batches."""
 
 import os
 from collections.abc import Sequence
@@ -10,18 +10,15 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from ttc_jax.core.mesh import make_mesh
 from ttc_jax.core.records import key_of
 from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
 from ttc_jax.decode.sample import Sampler
-from ttc_jax.model.load import load_checkpoint
-from ttc_jax.model.tokens import Tokenizer
-from ttc_jax.model.transformer import Transformer, with_value_head
-from ttc_jax.search.plan import Batch, Policy
-from ttc_jax.verify.format_names import by_name
+from ttc_jax.search.plan import Batch
 from ttc_jax.verify.scorer import AGGREGATES
-from ttc_jax.verify.verifier import Verifier
+
+# What a policy was trained for: nothing in particular, or to revise, by one recipe or the other.
+POLICY_KINDS = ("base", "revision", "restem")
 
 
 def at_least_1(config: ConfigDict, *names: str) -> None:
@@ -38,6 +35,11 @@ def check_asking(config: ConfigDict) -> None:
         raise ValueError(f"data.limit is {config.data.limit}; 0 means all questions")
     if config.prompt.style not in ("chat", "few_shot"):
         raise ValueError(f"prompt.style is {config.prompt.style!r}; use 'chat' or 'few_shot'")
+    if config.model.get("kind", "") not in ("", *POLICY_KINDS):
+        raise ValueError(
+            f"model.kind is {config.model.kind!r}; there are {', '.join(POLICY_KINDS)}, and '' for "
+            f"what the checkpoint's training job says"
+        )
     dtype(config)
 
 
@@ -142,56 +144,3 @@ def style(config: ConfigDict) -> Revision:
 def device() -> str:
     """The devices of this run, in words."""
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-
-
-def policy(config: ConfigDict, cache_dir: Path) -> Policy:
-    """The model that answers, loaded, and how it is asked."""
-    mesh = make_mesh(config.mesh.data, config.mesh.model)
-    model, tokenizer = load_checkpoint(
-        config.model.path, mesh=mesh, dtype=dtype(config), cache_dir=cache_dir / "models"
-    )
-    return asked(config, model, tokenizer)
-
-
-def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Policy:
-    """A model on the config's mesh as the policy, asked and sampled as the config says."""
-    how, chat = style(config), config.prompt.style == "chat"
-
-    def prompt(question: Question, attempts: Sequence[str]) -> list[int]:
-        text = how.render(question, attempts, tokenizer)
-        return tokenizer.encode(text, bos=False if chat else None)
-
-    return Policy(
-        model,
-        tokenizer,
-        make_mesh(config.mesh.data, config.mesh.model),
-        prompt,
-        sampler(config),
-        delimiter=config.search.delimiter,
-        ends=tuple(config.sample.stop),
-        max_new=config.sample.max_new,
-        max_step=config.search.max_step,
-    )
-
-
-def verifier(config: ConfigDict, policy: Policy, cache_dir: Path) -> Verifier:
-    """The verifier, loaded; the policy's own weights where both name the same checkpoint."""
-    scorer, mesh = config.scorer, policy.mesh
-    if scorer.mesh.data or scorer.mesh.model:
-        mesh = make_mesh(max(1, scorer.mesh.data), max(1, scorer.mesh.model))
-    if scorer.path == config.model.path and mesh == policy.mesh:
-        model, tokenizer = policy.model, policy.tokenizer
-    else:
-        model, tokenizer = load_checkpoint(
-            scorer.path, mesh=mesh, dtype=dtype(config), cache_dir=cache_dir / "models"
-        )
-    if scorer.untrained:
-        model = with_value_head(model, 1, jax.random.key(config.seed))
-    return Verifier(
-        model,
-        by_name(scorer.format, tokenizer),
-        mesh=mesh,
-        aggregate=scorer.aggregate,
-        pages=scorer.pages or None,
-        page_size=config.engine.page_size,
-    )

@@ -35,6 +35,7 @@ from ttc_jax.model.transformer import Transformer, with_value_head
 from ttc_jax.run import settings
 from ttc_jax.run.card import card
 from ttc_jax.run.lessons import POLICIES, VERIFIERS, Lesson, check_source, lesson
+from ttc_jax.run.models import asked
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
 from ttc_jax.verify.grade import Grader
@@ -263,7 +264,7 @@ def _select(
         if step in shares:
             continue
         model = _as_policy(config, learner, checkpoints.restore(step, learner.abstract).params)
-        policy = settings.asked(config, model, tokenizer)
+        policy = asked(config, model, tokenizer)
         shares[step] = pass_at_1(
             parse(config.train.select), some, policy, grader, settings.batch(config)
         )

@@ -1,0 +1,134 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The models that configs name: each checkpoint loaded once, as policies and verifiers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ttc_jax.core.mesh import make_mesh
+from ttc_jax.data.sources import Question
+from ttc_jax.model.load import load_checkpoint
+from ttc_jax.model.settings import read_json
+from ttc_jax.model.tokens import Tokenizer
+from ttc_jax.model.transformer import Transformer, with_value_head
+from ttc_jax.run import settings
+from ttc_jax.search.plan import Policy
+from ttc_jax.verify.format_names import by_name
+from ttc_jax.verify.formats import Format
+from ttc_jax.verify.verifier import Verifier
+
+
+class Models:
+    """Policies and verifiers of the runs of one command; runs that name a checkpoint share it."""
+
+    def __init__(self, cache_dir: Path):
+        self._cache_dir = cache_dir
+        self._loaded: dict[tuple, tuple[Transformer, Tokenizer]] = {}
+
+    def policy(self, config: ConfigDict) -> Policy:
+        """The model that answers, loaded, and how it is asked."""
+        return asked(config, *self._load(*_policy_of(config)))
+
+    def verifier(self, config: ConfigDict) -> Verifier | None:
+        """The verifier, loaded, with nothing allocated yet; None where the config names none."""
+        if not config.scorer.path:
+            return None
+        scorer, (path, mesh, dtype) = config.scorer, _verifier_of(config)
+        model, tokenizer = self._load(path, mesh, dtype)
+        if scorer.untrained:
+            model = with_value_head(model, 1, jax.random.key(config.seed))
+        return Verifier(
+            model,
+            by_name(scorer.format, tokenizer),
+            mesh=mesh,
+            aggregate=scorer.aggregate,
+            pages=scorer.pages or None,
+            page_size=config.engine.page_size,
+        )
+
+    def keep_only(self, config: ConfigDict) -> None:
+        """Gives up what is loaded and not named by this config, to make room for what is."""
+        wanted = {_policy_of(config)}
+        if config.scorer.path:
+            wanted.add(_verifier_of(config))
+        self._loaded = {key: held for key, held in self._loaded.items() if key in wanted}
+
+    def _load(self, path: str, mesh: Mesh, dtype: str) -> tuple[Transformer, Tokenizer]:
+        key = path, mesh, dtype
+        if key not in self._loaded:
+            self._loaded[key] = load_checkpoint(
+                path, mesh=mesh, dtype=dtype, cache_dir=self._cache_dir / "models"
+            )
+        return self._loaded[key]
+
+
+def _policy_of(config: ConfigDict) -> tuple[str, Mesh, str]:
+    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    return config.model.path, mesh, settings.dtype(config).name
+
+
+def _verifier_of(config: ConfigDict) -> tuple[str, Mesh, str]:
+    """What the verifier is loaded from, onto the policy's mesh unless it has its own."""
+    path, (_, mesh, dtype) = config.scorer.path, _policy_of(config)
+    own = config.scorer.mesh
+    if own.data or own.model:
+        mesh = make_mesh(max(1, own.data), max(1, own.model))
+    return path, mesh, dtype
+
+
+def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Policy:
+    """A model on the config's mesh as the policy, asked and sampled as the config says."""
+    how, chat = settings.style(config), config.prompt.style == "chat"
+
+    def prompt(question: Question, attempts: Sequence[str]) -> list[int]:
+        text = how.render(question, attempts, tokenizer)
+        return tokenizer.encode(text, bos=False if chat else None)
+
+    return Policy(
+        model,
+        tokenizer,
+        make_mesh(config.mesh.data, config.mesh.model),
+        prompt,
+        settings.sampler(config),
+        delimiter=config.search.delimiter,
+        ends=tuple(config.sample.stop),
+        max_new=config.sample.max_new,
+        max_step=config.search.max_step,
+    )
+
+
+def described(config: ConfigDict, policy: Policy, verifier: Verifier | None) -> dict:
+    """What models.json says of the models of a run: path, kind and number of parameters of each."""
+    shape, described = policy.model.shape, None
+    if verifier is not None:
+        described = {
+            "path": config.scorer.path,
+            "kind": verifier_kind(verifier.format),
+            "params": verifier.model.shape.params,
+        }
+    own = {"path": config.model.path, "kind": policy_kind(config), "params": shape.params}
+    return {"policy": own, "verifier": described}
+
+
+def policy_kind(config: ConfigDict) -> str:
+    """The policy's kind: as the config says, else what its training job was told.
+
+    A training job leaves its checkpoint in a folder of its work directory, so the job's config.json
+    lies beside that folder. Every other checkpoint is a base model.
+    """
+    if config.model.get("kind", ""):
+        return config.model.kind
+    beside = read_json(Path(config.model.path).parent / "config.json")
+    trained = beside["config"].get("train", {}).get("kind") if "samples_depend_on" in beside else ""
+    return trained if trained in settings.POLICY_KINDS else "base"
+
+
+def verifier_kind(format: Format) -> str:
+    """The verifier's: "prm" scores steps, "orm" solutions, "orm_history" attempts in view too."""
+    if not format.outcome:
+        return "prm"
+    return "orm_history" if format.history else "orm"
