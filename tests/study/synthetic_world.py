@@ -1,0 +1,207 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A made-up policy and verifier that the real strategies search with: whole trees in milliseconds.
+
+A solution has three steps. It is on the right track at first and may lose it at every step; the
+verifier sees noisily whether it is. A question of bin b is answered rightly with chance
+`accuracy[b]`, give or take a little of its own.
+"""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttc_jax.core.samples import Sample
+from ttc_jax.search.strategy import Ask, Strategy
+from ttc_jax.search.tree import Node, Tree
+
+STEPS = 3
+STEP_TOKENS, PROMPT_TOKENS = 5, 12
+ACCURACY = (0.85, 0.55, 0.3, 0.12, 0.03)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: its bin from 0, the easiest, is its level less one."""
+
+    id: str
+    text: str
+    answer: str
+    level: int
+
+
+def questions_of(n: int) -> list[Question]:
+    """n questions, of each level as many."""
+    return [
+        Question(f"q{i:03d}", f"What is {i} + {100 + i}?", str(100 + 2 * i), 1 + i % 5)
+        for i in range(n)
+    ]
+
+
+@dataclass(frozen=True)
+class World:
+    """How often the policy is right, and how well the verifier knows.
+
+    `sharpness` is how far the logits of right and wrong solutions lie apart, at noise 1; None: no
+    verifier, called `judge`. An `outcome` verifier gives one score, and one with `history` reads
+    earlier attempts again. Every revision takes the share `decline` off the chance to be right. A
+    `greedy` policy always gives its likelier answer. FLOPs are two for each parameter and token.
+    """
+
+    accuracy: tuple[float, ...] = ACCURACY
+    sharpness: float | None = 2.0
+    outcome: bool = False
+    history: bool = False
+    decline: float = 0.0
+    greedy: bool = False
+    policy_params: int = 100_000_000
+    verifier_params: int = 100_000_000
+    judge: str = "prm"
+    seed: int = 0
+
+    def tree(self, strategy: Strategy, question: Question) -> list[Sample]:
+        """The rows of a search over one question."""
+        return _Search(self, strategy, question).rows()
+
+
+class _Search:
+    def __init__(self, world: World, strategy: Strategy, question: Question):
+        self._world, self._strategy, self._question = world, strategy, question
+        self._chance = _generator(world.seed, question.id)
+        self._noise = _generator(world.seed, question.id, world.judge)
+        own = _generator(question.id).normal(0.0, 0.3)
+        p = world.accuracy[question.level - 1]
+        self._p = 1 / (1 + (1 - p) / p * np.exp(-own))
+        self._on: dict[Node, bool] = {}  # whether a solution is on the right track
+        self._answers: dict[Node, str | None] = {}
+        self._attempts: dict[Node, tuple[Node, ...]] = {}
+        self._flops: dict[Node, dict[str, float]] = {}
+
+    def rows(self) -> list[Sample]:
+        root = Node(-1, tokens=np.arange(PROMPT_TOKENS))
+        self._on[root] = True
+        root.usage = Counter(prefill=PROMPT_TOKENS)
+        verified = self._world.sharpness is not None
+        root.usage += Counter(verifier_prefill=PROMPT_TOKENS * verified)
+        prompts, grown, search, sent, turn = [root], [], self._strategy.search(root), None, 0
+        while True:
+            try:
+                request = search.send(sent)
+            except StopIteration as end:
+                tree = Tree(self._question.id, [*prompts, *grown], end.value)
+                places = {node: i for i, node in enumerate(tree.candidates)}
+                return [self._row(tree, node, places.get(node)) for node in tree.nodes]
+            if isinstance(request, Ask):
+                sent = [self._prompt(-1 - len(prompts) - i, attempts, turn)
+                        for i, attempts in enumerate(request.attempts)]  # fmt: skip
+                prompts += sent
+            else:
+                first = len(grown)
+                sent = [self._child(first + i, parent, request, turn)
+                        for i, parent in enumerate(request.parents)]  # fmt: skip
+                grown += sent
+            turn += 1
+
+    def _prompt(self, number: int, attempts: tuple[Node, ...], turn: int) -> Node:
+        node = Node(number, round=turn, tokens=np.arange(PROMPT_TOKENS))
+        self._attempts[node], self._on[node] = attempts, True
+        seen = STEPS * STEP_TOKENS * len(attempts)
+        node.usage["revision_context"] = seen
+        if self._world.history:
+            node.usage["verify_context"] = seen
+        return node
+
+    def _child(self, number: int, parent: Node, request, turn: int) -> Node:
+        node = Node(number, parent, turn)
+        done = len(parent.path)
+        new = STEPS - done if request.whole else 1
+        node.finish = "stop" if done + new == STEPS else "step"
+        node.tokens = np.arange(STEP_TOKENS * new)
+        node.usage["decode"] = STEP_TOKENS * new
+        track = self._walk(node, new)
+        self._on[node] = track[-1]
+        if node.finish == "stop":
+            self._answers[node] = self._answer(track[-1])
+        node.steps = tuple(f"Step {done + i + 1} of {number}." for i in range(new))
+        if node.finish == "stop":
+            node.steps = (*node.steps[:-1], f"The answer is {self._answers[node]}.")
+        node.text = "".join(f"{step}\n" for step in node.steps)
+        ahead = min(request.lookahead, STEPS - done - new)
+        if ahead:
+            node.ahead = "".join(f"Step {done + new + i + 1} ahead.\n" for i in range(ahead))
+            node.usage["lookahead"] = STEP_TOKENS * ahead
+        if self._world.sharpness is not None:
+            self._judge(node, track, done, ahead)
+        return node
+
+    def _walk(self, node: Node, new: int) -> list[bool]:
+        """Whether the solution is on the right track after each of its new steps."""
+        keep, track = self._chance_to_keep(node), [self._on[node.parent]]
+        for draw in self._chance.random(new):
+            track.append(track[-1] and bool(draw < keep))
+        return track[1:]
+
+    def _chance_to_keep(self, node: Node) -> float:
+        """Of a revision: a little better than before, but right answers are lost again."""
+        p = self._p
+        if attempts := self._attempts.get(node.parent):
+            p = 0.35 + 0.5 * p if self._on[attempts[-1]] else min(0.95, 1.15 * p + 0.03)
+            p *= (1 - self._world.decline) ** (node.round // 2)
+        if self._world.greedy:
+            return float(p >= 0.5)
+        return p ** (1 / STEPS)
+
+    def _answer(self, right: bool) -> str | None:
+        """The gold answer, or one of a few wrong ones, or now and then none."""
+        if right:
+            return self._question.answer
+        draw = self._chance.random()
+        if draw < 0.1:
+            return None
+        return str(int(self._question.answer) + 1 + int(-2.5 * np.log(draw)))
+
+    def _judge(self, node: Node, track: list[bool], done: int, ahead: int) -> None:
+        """Scores of the steps, the later the surer; the value is the last of them."""
+        signs = np.where([*track, *track[-1:] * ahead], 0.5, -0.5) * self._world.sharpness
+        sure = np.arange(done + 1, done + 1 + len(signs)) / STEPS
+        logits = signs * sure + self._noise.normal(size=len(signs))
+        scores = [float(np.float32(1 / (1 + np.exp(-x)))) for x in logits]
+        node.value = scores[-1]
+        node.usage["verify"] = len(node.tokens)
+        if ahead:
+            node.usage["verify_lookahead"] = STEP_TOKENS * ahead
+        own = len(scores) - ahead
+        node.scores = tuple(scores[own - 1 : own] if self._world.outcome else scores[:own])
+        node.ahead_scores = tuple(scores[own:])
+
+    def _row(self, tree: Tree, node: Node, place: int | None) -> Sample:
+        fields = {"text": node.text, "verdict": ""}
+        if node.number == -1:
+            fields |= {"text": self._question.text, "answer": self._question.answer}
+        elif place is not None:
+            answer = self._answers[node]
+            verdict = "correct" if answer == self._question.answer else "wrong"
+            fields |= {"answer": answer, "verdict": verdict if answer else "unparsed"}
+            fields["place"] = place
+        starts = np.cumsum([0, *(len(step) + 1 for step in node.steps)])
+        return Sample(
+            question=tree.question, branch=node.number, steps=node.steps,
+            parent=None if node.parent is None else node.parent.number,
+            offsets=starts[:-1].tolist(), tokens=node.tokens.tolist(), scores=node.scores,
+            logprob=-0.5 * len(node.tokens), finish=node.finish, flops=self._cost(node),
+            round=node.round, role=tree.role(node), value=node.value, ahead=node.ahead,
+            ahead_scores=node.ahead_scores, usage=dict(node.usage), **fields,
+        )  # fmt: skip
+
+    def _cost(self, node: Node) -> dict[str, float]:
+        verifier, policy = 2.0 * self._world.verifier_params, 2.0 * self._world.policy_params
+        return {
+            phase: tokens * (verifier if phase.startswith("verif") else policy)
+            for phase, tokens in node.usage.items()
+        }
+
+
+def _generator(*key: object) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
