@@ -27,8 +27,11 @@ class Line:
 class Bars:
     """One bar of a series for each group of its panel; None where there is none.
 
-    Bars of equal `stack` are drawn over each other, the others side by side. `shade` in [0, 1]
-    darkens a look, for series that differ in a number such as the budget.
+    Bars of equal `stack` are drawn over each other, the lowest in front, the others side by side;
+    those of a stack are called "what, which", as in "beam, N = 16", and the legend says what and
+    which apart. `shade` in [0, 1] is for series that differ in a number such as the budget: within
+    a stack from a tint (0) to the colour of the look (1), elsewhere from that colour to a darker
+    one, and of the looks "budget" and "ratio" the place on a ramp of colours.
     """
 
     name: str
