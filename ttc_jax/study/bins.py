@@ -39,16 +39,16 @@ def quantile_bins(ease: ArrayLike, questions: Sequence[str], n_bins: int) -> np.
         raise ValueError(f"{ease.size} values of ease do not fit {len(questions)} questions")
     if n_bins < 1:
         raise ValueError(f"n_bins is {n_bins}: at least one bin is needed")
-    if n_bins > 1 and ease.size and (ease == ease[0]).all():
-        raise ValueError(
-            f"all {ease.size} questions have the same ease {ease[0]:g}, so difficulty cannot be "
-            "told: take more samples a question, another estimate, or one bin"
-        )
     order = sorted(range(ease.size), key=lambda at: (-ease[at], questions[at]))
     bins = np.empty(ease.size, np.int64)
     for number, members in enumerate(np.array_split(np.array(order, np.int64), n_bins)):
         bins[members] = number
     check_bins(bins, n_bins)
+    if n_bins > 1 and (ease == ease[0]).all():
+        raise ValueError(
+            f"all {ease.size} questions have the same ease {ease[0]:g}, so difficulty cannot be "
+            "told: take more samples a question, another estimate, or one bin"
+        )
     return bins
 
 

@@ -147,7 +147,14 @@ def fit_probe(
     weights, bias = _path((features - mean) / scale, rates, strengths[: best + 1])[-1]
     total = len(questions)
     return Probe(
-        weights, bias, mean, scale, strengths[best], total, losses[best] / total, constant / total
+        weights=weights,
+        bias=bias,
+        mean=mean,
+        scale=scale,
+        strength=float(strengths[best]),
+        questions=total,
+        loss=float(losses[best]) / total,
+        constant_loss=float(constant) / total,
     )
 
 
