@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A made-up policy and verifier that the real strategies search with: whole trees in milliseconds.
 
-A solution has three steps. It is on the right track at first and may lose it at every step; the
-verifier sees noisily whether it is. A question of bin b is answered rightly with chance
-`accuracy[b]`, give or take a little of its own.
+A solution has three steps. It is on the right track at first and may lose it at every step, to end
+at one of a few wrong answers. The verifier sees the track noisily, and for each question it likes
+some answers more than they deserve, which search exploits. A question of bin b is answered rightly
+with chance `accuracy[b]`, give or take a little of its own.
 """
 
 import zlib
@@ -18,6 +19,7 @@ from ttc_jax.search.strategy import Ask, Strategy
 from ttc_jax.search.tree import Node, Tree
 
 STEPS = 3
+RIGHT, WRONG = 0, 12  # the way to the right answer; the number of all ways, the last to no answer
 STEP_TOKENS, PROMPT_TOKENS = 5, 12
 ACCURACY = (0.85, 0.55, 0.3, 0.12, 0.03)
 
@@ -44,8 +46,8 @@ def questions_of(n: int) -> list[Question]:
 class World:
     """How often the policy is right, and how well the verifier knows.
 
-    `sharpness` is how far the logits of right and wrong solutions lie apart, at noise 1; None: no
-    verifier, called `judge`. An `outcome` verifier gives one score, and one with `history` reads
+    `sharpness` is how far the logits of right and wrong solutions lie apart, None: no verifier;
+    `judge` is its name. An `outcome` verifier gives one score, and one with `history` reads
     earlier attempts again. Every revision takes the share `decline` off the chance to be right. A
     `greedy` policy always gives its likelier answer. FLOPs are two for each parameter and token.
     """
@@ -74,14 +76,15 @@ class _Search:
         own = _generator(question.id).normal(0.0, 0.3)
         p = world.accuracy[question.level - 1]
         self._p = 1 / (1 + (1 - p) / p * np.exp(-own))
-        self._on: dict[Node, bool] = {}  # whether a solution is on the right track
+        self._appeal = _generator(question.id, world.judge).normal(size=WRONG)
+        self._ways: dict[Node, int] = {}  # what answer a solution leads to
         self._answers: dict[Node, str | None] = {}
         self._attempts: dict[Node, tuple[Node, ...]] = {}
         self._flops: dict[Node, dict[str, float]] = {}
 
     def rows(self) -> list[Sample]:
         root = Node(-1, tokens=np.arange(PROMPT_TOKENS))
-        self._on[root] = True
+        self._ways[root] = RIGHT
         root.usage = Counter(prefill=PROMPT_TOKENS)
         verified = self._world.sharpness is not None
         root.usage += Counter(verifier_prefill=PROMPT_TOKENS * verified)
@@ -106,7 +109,7 @@ class _Search:
 
     def _prompt(self, number: int, attempts: tuple[Node, ...], turn: int) -> Node:
         node = Node(number, round=turn, tokens=np.arange(PROMPT_TOKENS))
-        self._attempts[node], self._on[node] = attempts, True
+        self._attempts[node], self._ways[node] = attempts, RIGHT
         seen = STEPS * STEP_TOKENS * len(attempts)
         node.usage["revision_context"] = seen
         if self._world.history:
@@ -120,10 +123,10 @@ class _Search:
         node.finish = "stop" if done + new == STEPS else "step"
         node.tokens = np.arange(STEP_TOKENS * new)
         node.usage["decode"] = STEP_TOKENS * new
-        track = self._walk(node, new)
-        self._on[node] = track[-1]
+        ways = self._walk(node, new)
+        self._ways[node] = ways[-1]
         if node.finish == "stop":
-            self._answers[node] = self._answer(track[-1])
+            self._answers[node] = self._answer(ways[-1])
         node.steps = tuple(f"Step {done + i + 1} of {number}." for i in range(new))
         if node.finish == "stop":
             node.steps = (*node.steps[:-1], f"The answer is {self._answers[node]}.")
@@ -133,40 +136,40 @@ class _Search:
             node.ahead = "".join(f"Step {done + new + i + 1} ahead.\n" for i in range(ahead))
             node.usage["lookahead"] = STEP_TOKENS * ahead
         if self._world.sharpness is not None:
-            self._judge(node, track, done, ahead)
+            self._judge(node, ways, done, ahead)
         return node
 
-    def _walk(self, node: Node, new: int) -> list[bool]:
-        """Whether the solution is on the right track after each of its new steps."""
-        keep, track = self._chance_to_keep(node), [self._on[node.parent]]
+    def _walk(self, node: Node, new: int) -> list[int]:
+        """What answer the solution leads to after each of its new steps."""
+        keep, ways = self._chance_to_keep(node), [self._ways[node.parent]]
         for draw in self._chance.random(new):
-            track.append(track[-1] and bool(draw < keep))
-        return track[1:]
+            lost = ways[-1] == RIGHT and draw >= keep
+            ways.append(self._wrong_way() if lost else ways[-1])
+        return ways[1:]
+
+    def _wrong_way(self) -> int:
+        """Some wrong answers are more common than others."""
+        return min(1 + int(self._chance.exponential(2.5)), WRONG - 1)
 
     def _chance_to_keep(self, node: Node) -> float:
         """Of a revision: a little better than before, but right answers are lost again."""
         p = self._p
         if attempts := self._attempts.get(node.parent):
-            p = 0.35 + 0.5 * p if self._on[attempts[-1]] else min(0.95, 1.15 * p + 0.03)
+            p = 0.35 + 0.5 * p if self._ways[attempts[-1]] == RIGHT else min(0.95, 1.15 * p + 0.03)
             p *= (1 - self._world.decline) ** (node.round // 2)
         if self._world.greedy:
             return float(p >= 0.5)
         return p ** (1 / STEPS)
 
-    def _answer(self, right: bool) -> str | None:
-        """The gold answer, or one of a few wrong ones, or now and then none."""
-        if right:
-            return self._question.answer
-        draw = self._chance.random()
-        if draw < 0.1:
-            return None
-        return str(int(self._question.answer) + 1 + int(-2.5 * np.log(draw)))
+    def _answer(self, way: int) -> str | None:
+        return None if way == WRONG - 1 else str(int(self._question.answer) + way)
 
-    def _judge(self, node: Node, track: list[bool], done: int, ahead: int) -> None:
+    def _judge(self, node: Node, ways: list[int], done: int, ahead: int) -> None:
         """Scores of the steps, the later the surer; the value is the last of them."""
-        signs = np.where([*track, *track[-1:] * ahead], 0.5, -0.5) * self._world.sharpness
-        sure = np.arange(done + 1, done + 1 + len(signs)) / STEPS
-        logits = signs * sure + self._noise.normal(size=len(signs))
+        seen = np.array([*ways, *ways[-1:] * ahead])
+        merit = np.where(seen == RIGHT, 0.5, -0.5) * self._world.sharpness + self._appeal[seen]
+        sure = np.arange(done + 1, done + 1 + len(seen)) / STEPS
+        logits = merit * sure + 0.7 * self._noise.normal(size=len(seen))
         scores = [float(np.float32(1 / (1 + np.exp(-x)))) for x in logits]
         node.value = scores[-1]
         node.usage["verify"] = len(node.tokens)

@@ -161,9 +161,11 @@ class SampleStore:
         """
         if not self._buffer:
             return
-        rows = [dataclasses.asdict(sample) for rows in self._buffer.values() for sample in rows]
-        for row in rows:
-            row |= {name: list(row[name].items()) for name in _MAPS}
+        rows = [
+            vars(sample) | {name: list(getattr(sample, name).items()) for name in _MAPS}
+            for rows in self._buffer.values()
+            for sample in rows
+        ]
         number = max((int(path.stem) for path in _shards(self.directory)), default=-1) + 1
         write_rows(self.directory / f"{number:06d}.parquet", rows, SCHEMA)
         self._done |= self._buffer.keys()

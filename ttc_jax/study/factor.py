@@ -9,7 +9,7 @@ import numpy as np
 from ttc_jax.study.curves import Curve
 from ttc_jax.study.stats import resampled_means
 
-UNITS = ("budget", "flops")
+UNITS = ("generations", "flops")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Factor:
     """`first` needs `mean` times less than `second` for what `second` reaches at the budget `at`.
 
     Fields:
-      at: the budget of the second curve.
+      at: the budget of the second curve, in generations.
       accuracy: what the second curve reaches with it.
       mean, low, high: the factor, and its interval over questions; low is 0 and high infinite where
         the curves are too short to tell.
@@ -46,7 +46,7 @@ def compute_factor(
     second: Curve,
     at: float,
     *,
-    unit: str = "budget",
+    unit: str = "generations",
     n_resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
@@ -59,8 +59,8 @@ def compute_factor(
     logarithm of the cost. Questions are resampled for the interval.
 
     Args:
-      at: a budget within the second curve, in its own unit.
-      unit: what is compared, "budget" or "flops" (counted, the mean over questions).
+      at: a budget within the second curve, in generations whatever the unit.
+      unit: what is compared, "generations" or counted "flops" (the mean over questions).
 
     Raises:
       ValueError: no such unit, curves of different questions or without points, a cost that is not
