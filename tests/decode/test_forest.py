@@ -35,6 +35,9 @@ class LogOdds:
         ahead = logits(model, hidden)
         return ahead[..., 7] - ahead[..., 41]
 
+    def weights(self, shape) -> int:
+        return shape.vocab * shape.width
+
 
 READER = LogOdds()
 _model = cache(lambda replicas: random_model(SHAPE, make_mesh(replicas)))

@@ -144,28 +144,30 @@ def test_nothing_is_read_twice_until_the_window_slides(name):
             if node.round > 2 * strategy.memory:  # the window has slid
                 again[texts[:-1]] = before - alone
         read = sum(node.usage["verify"] for node in tree.nodes if node.number >= 0)
-        read_again = sum(node.usage["verify"] for node in tree.nodes if node.number < 0)
+        read_again = sum(node.usage["verify_context"] for node in tree.nodes)
+        assert not any(node.usage["verify"] for node in tree.nodes if node.number < 0)
         assert bool(again) == (strategy.memory < strategy.s - 1)
         assert read <= sum(judged.values()) and read_again <= sum(again.values())
         if not again:
             assert (read, read_again) == (sum(judged.values()), 0)
         assert 0 < tree.usage["verifier_pages"] <= scheduler.scorer.forest.pages
     nodes = [node for tree in trees.values() for node in tree.nodes]
-    assert scheduler.progress.verify_tokens == sum(node.usage["verify"] for node in nodes)
+    usage = sum((node.usage for node in nodes), Counter())
+    assert scheduler.progress.verify_tokens == usage["verify"] + usage["verify_context"]
 
 
 def test_what_is_read_again_costs_flops():
     trees, scheduler = _run("revise(s=4,p=3,memory=2)")
-    shapes = scheduler.policy.model.shape, scheduler.scorer.model.shape
+    models = scheduler.policy.model.shape, scheduler.scorer
     costs = [
-        (node.usage["verify"], node_flops(tree, node, *shapes))
+        (node.usage["verify_context"], node_flops(tree, node, *models))
         for tree in trees.values()
         for node in tree.nodes
         if node.number < 0
     ]
     assert any(tokens for tokens, _ in costs)
     for tokens, cost in costs:
-        assert bool(tokens) == (cost.get("verify", 0.0) > 0)
+        assert bool(tokens) == (cost.get("verify_context", 0) > 0)
 
 
 @pytest.mark.parametrize(

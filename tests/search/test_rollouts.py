@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from search import dry_programs, tiny_policy
 from search.slow_search import SlowSearch
-from search.tiny_policy import EOS, POLICY, VERIFIER, Letters
+from search.tiny_policy import EOS, POLICY, Letters
 
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.decode.sample import Sampler
@@ -111,7 +111,7 @@ def test_a_rollout_costs_what_its_tokens_do():
     rollouts = [node for node in tree.nodes if node.rollout]
     assert any(len(node.path) > 1 for node in rollouts)
     for node in rollouts:
-        cost = node_flops(tree, node, POLICY, VERIFIER)
+        cost = node_flops(tree, node, POLICY)
         step = replace(node, usage=Counter(decode=node.usage["rollout"]))
         assert cost == {"rollout": node_flops(tree, step, POLICY)["decode"]}
 

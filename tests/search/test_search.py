@@ -206,8 +206,10 @@ def test_trees_are_complete_and_the_counts_add_up(name):
     assert progress.done_questions == progress.questions == len(QUESTIONS)
     assert progress.new_tokens == total["decode"] + total["lookahead"]
     assert progress.lookahead_tokens == total["lookahead"]
-    assert progress.prefill_tokens == total["prefill"] + total["verifier_prefill"]
-    assert progress.verify_tokens == total["verify"] + total["verify_lookahead"]
+    prompts = ("prefill", "revision_context", "verifier_prefill")
+    assert progress.prefill_tokens == sum(total[phase] for phase in prompts)
+    read = ("verify", "verify_lookahead", "verify_context")
+    assert progress.verify_tokens == sum(total[phase] for phase in read)
     assert bool(total["lookahead"]) == (name == LOOKAHEAD)
     assert progress.lane_steps >= progress.new_tokens
     assert progress.live_rows == 0

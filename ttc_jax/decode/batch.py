@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Host-side bookkeeping of a batch: the jobs that sample, and which of them begin alike.
+"""Host-side bookkeeping of a batch: what rows append or sample, and which of them begin alike.
 
 Nothing here touches a device. Shapes are rounded up to powers of two, so that few programs are
 compiled; what a bucket adds is masked.
@@ -8,11 +8,15 @@ compiled; what a bucket adds is masked.
 
 import hashlib
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ttc_jax.decode.meter import Span
 from ttc_jax.decode.segment import Groups
+
+Place = tuple[int, int]  # replica, row
 
 
 @dataclass(eq=False)
@@ -21,7 +25,8 @@ class Job:
 
     `row` is its number in the forest; `last` the token that follows what the row holds; `state`
     that of the stop automaton. `question` and `branch` (u32) key the samples: equal ones sample the
-    same. `greedy` takes the likeliest token instead of drawing one.
+    same. `greedy` takes the likeliest token instead of drawing one. `phase` is what the ledger
+    charges the tokens to.
     """
 
     row: int
@@ -31,6 +36,7 @@ class Job:
     limit: int
     state: int = 0
     greedy: bool = False
+    phase: str = "decode"
     tokens: list[np.ndarray] = field(default_factory=list)
     logprobs: list[np.ndarray] = field(default_factory=list)
     length: int = 0
@@ -51,6 +57,27 @@ class Job:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         tokens = np.concatenate(self.tokens).astype(np.int32)
         return tokens, np.concatenate(self.logprobs).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Tokens to append to a row, and the phase that the ledger charges them to.
+
+    The last `ahead` of them are a rollout, which is charged to a phase of its own.
+    """
+
+    place: Place
+    tokens: Sequence[int]
+    phase: str = "prefill"
+    ahead: int = 0
+
+    def spans(self, first: int, end: int, held: int) -> Iterator[Span]:
+        """What to charge tokens first to end to, appended to a row that holds `held` tokens."""
+        ahead = min(max(first, len(self.tokens) - self.ahead), end)
+        if first < ahead:
+            yield self.phase, held, ahead - first
+        if ahead < end:
+            yield f"{self.phase}_lookahead", held + ahead - first, end - ahead
 
 
 def question_key(name: str) -> int:

@@ -86,14 +86,19 @@ class Engine:
         )  # fmt: skip
         sampled = jax.device_get(sampled)
         self.pages_used = forest.check_pages()
+        spans = []
         for r, replica in enumerate(jobs):
             for x, job in enumerate(replica):
                 count, state = int(sampled.count[r, x]), int(sampled.state[r, x])
+                spans.append((job.phase, int(forest.lens[r, job.row]), count))
                 job.take(sampled.tokens[r, x, :count], sampled.logprobs[r, x, :count], state)
                 forest.lens[r, job.row] += count
                 if state >= self.stop.first_stop or not job.limit:
                     self._finished += (1, job.length)
         steps = int(sampled.count.max())
+        forest.meter.segment(
+            spans, rows=width, steps=steps, n=n, own_pages=own_pages, groups=groups
+        )
         self.segments += 1
         self.steps += steps
         self.lane_steps += steps * width * len(jobs)

@@ -7,7 +7,6 @@ been noted is carried out in one device call before the cache is next read or wr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -15,26 +14,18 @@ from jax.sharding import Mesh
 
 from ttc_jax.decode import cache as caching
 from ttc_jax.decode import segment as programs
-from ttc_jax.decode.batch import coarse
+from ttc_jax.decode.batch import Extension, Place, coarse
+from ttc_jax.decode.meter import Meter
+from ttc_jax.decode.reader import Reader
 from ttc_jax.model.transformer import Transformer
 
 # Tokens per row in one call of `extend`; rows per call are such that their product, the area, stays
 # the same (or a quarter of it when there is little to do): few programs, of similar cost.
 _LENGTHS = (32, 256)
 
-Place = tuple[int, int]  # replica, row
-
 
 class OutOfPages(RuntimeError):
     """The pool ran out during a device program; rows lack pages and the run cannot go on."""
-
-
-@dataclass(frozen=True)
-class Extension:
-    """Tokens to append to a row."""
-
-    place: Place
-    tokens: Sequence[int]
 
 
 class Forest:
@@ -75,6 +66,9 @@ class Forest:
         # Rows on the device that were released, but are there until that is carried out.
         self._left: dict[Place, tuple[int, ...]] = {}
         self.forks = 0
+        self.meter = Meter(
+            model.shape, model.embed.dtype, replicas=self.replicas, page_size=page_size
+        )
 
     # ------------------------------------------------------------------ rows, noted
 
@@ -149,12 +143,16 @@ class Forest:
         self._left.clear()
         self.forks += 1
 
-    def plant(self, prompts: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[Place, int]]:
+    def plant(
+        self, prompts: Sequence[tuple[int, Sequence[int]]], phases: Sequence[str] = ()
+    ) -> list[tuple[Place, int]]:
         """Rows that hold the given (replica, tokens), and how many tokens were encoded for each.
 
         What a row of the replica holds already at the beginning of a prompt is shared, a page or
         more at a time; prompts planted together that begin alike encode that beginning once.
+        `phases` are what the prompts are charged to (default: all "prefill").
         """
+        phases = phases or ["prefill"] * len(prompts)
         planted: list[tuple[Place, int] | None] = [None] * len(prompts)
         left = list(range(len(prompts)))
         while left:
@@ -172,7 +170,7 @@ class Forest:
                     leaders.append(i)
                 place = self._copy(source, shared, tokens) if shared else self.take(replica)
                 planted[i] = place, len(tokens) - shared
-                now.append(Extension(place, tokens[shared:]))
+                now.append(Extension(place, tokens[shared:], phases[i]))
             self.extend(now)
             for i in left:
                 if planted[i] is not None:
@@ -192,7 +190,7 @@ class Forest:
                     best = (source, shared)
         return best
 
-    def extend(self, work: Sequence[Extension], reader: programs.Reader | None = None) -> list:
+    def extend(self, work: Sequence[Extension], reader: Reader | None = None) -> list:
         """Append tokens to rows; returns what is read at each token, f32[len] per extension.
 
         Without a reader nothing is returned. Pieces of similar length go together; long ones in
@@ -252,9 +250,13 @@ class Forest:
             self.model, self.cache, rows, tokens, n, mesh=self.mesh, context_pages=need,
             reader=reader,
         )  # fmt: skip
+        spans = []
         for r, members in enumerate(chunk):
             for x, i in enumerate(members):
-                self.lens[work[i].place] += n[r, x]
+                end, at = done[i] + int(n[r, x]), work[i].place
+                spans += work[i].spans(done[i], end, int(self.lens[at]))
+                self.lens[at] += n[r, x]
+        self.meter.extend(spans, rows=width, tokens=length, context_pages=need, reader=reader)
         return None if reader is None else np.asarray(out)
 
     # ------------------------------------------------------------------ pages

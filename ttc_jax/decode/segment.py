@@ -12,7 +12,6 @@ and read, once per group.
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +19,7 @@ from jax.sharding import Mesh
 
 from ttc_jax.decode import pages as paging
 from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, write
+from ttc_jax.decode.reader import Reader
 from ttc_jax.decode.sample import Sampler, uniforms
 from ttc_jax.model.attend import (
     attend,
@@ -85,14 +85,6 @@ class Sampled:
     logprobs: jax.Array
     count: jax.Array
     state: jax.Array
-
-
-class Reader(Protocol):
-    """What `extend` reads off hidden states; hashable, as programs are compiled for it."""
-
-    def read(self, model: Transformer, hidden: jax.Array) -> jax.Array:
-        """Numbers [..., *] of hidden states [..., D]."""
-        ...
 
 
 def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):

@@ -6,6 +6,7 @@ A `ModelShape` is everything that the forward pass needs to know beside the weig
 per family, no branches on names. Llama, SmolLM2, Mistral, Qwen and Gemma are values of it.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,12 +100,17 @@ class ModelShape:
         return self.windows[layer] if self.windows else 0
 
     @property
+    def block_weights(self) -> int:
+        """Number of matrix weights in all blocks."""
+        attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
+        return self.layers * (attention + 3 * self.width * self.ffn)
+
+    @property
     def block_params(self) -> int:
         """Number of weights in all blocks, norms and biases included."""
-        attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
         norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
-        return self.layers * (attention + biases + 3 * self.width * self.ffn + norms)
+        return self.block_weights + self.layers * (biases + norms)
 
     @property
     def params(self) -> int:
@@ -112,26 +118,36 @@ class ModelShape:
         return self.block_params + self.vocab * self.width * (2 - self.tied) + self.width
 
     @property
+    def value_weights(self) -> int:
+        """Matrix weights of the value head, 0 without one."""
+        fan_in = self.value_hidden or self.width
+        return self.width * self.value_hidden + self.value_classes * fan_in
+
+    @property
     def matmul_params(self) -> int:
         """Weights that one decoded token is multiplied with: the blocks and the language head."""
-        norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
-        biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.qkv_bias else 0
-        return self.block_params - self.layers * (norms + biases) + self.vocab * self.width
+        return self.block_weights + self.vocab * self.width
 
-    def forward_flops(self, start: int, tokens: int, logits: int) -> float:
-        """FLOPs of `tokens` new tokens after `start` cached ones, `logits` of them to logits.
+    @functools.cached_property
+    def _counted(self) -> dict[str, int | tuple[int, ...]]:
+        """What FLOPs depend on; counted for every row of every device call, so it is kept."""
+        return {
+            "block_weights": self.block_weights,
+            "head_weights": self.vocab * self.width,
+            "value_weights": self.value_weights,
+            "attention_width": self.heads * self.head_dim,
+            "layers": self.layers,
+            "windows": self.windows,
+        }
 
-        See `core.flops.forward`.
+    def forward_flops(self, start: int, tokens: int, logits: int, values: int = 0) -> int:
+        """FLOPs of `tokens` new tokens after `start` cached ones.
+
+        `logits` of them go through the language head, `values` through the value head. See
+        `core.flops.forward`.
         """
-        head = self.vocab * self.width
         return flops.forward(
-            block_weights=self.matmul_params - head,
-            head_weights=head,
-            attention_width=self.heads * self.head_dim,
-            layers=self.layers,
-            start=start,
-            tokens=tokens,
-            logits=logits,
+            **self._counted, start=start, tokens=tokens, logits=logits, values=values
         )
 
     def kv_bytes_per_token(self, dtype="bfloat16") -> int:

@@ -47,8 +47,8 @@ def sample(
         return store
     policy, scorer = place.launch.models.policy(config), place.launch.models.verifier(config)
     write_json_atomic(place.path / "models.json", described(config, policy, scorer))
-    shapes = policy.model.shape, scorer and scorer.model.shape
-    recorder = Recorder(store, grader, left, lambda tree, node: node_flops(tree, node, *shapes))
+    models = policy.model.shape, scorer
+    recorder = Recorder(store, grader, left, lambda tree, node: node_flops(tree, node, *models))
     display = ProgressDisplay(len(questions), len(done))
     last = 0.0
 

@@ -4,44 +4,44 @@
 
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.search.tree import Node, Tree
+from ttc_jax.verify.scorer import Scorer
 
 
 def node_flops(
-    tree: Tree, node: Node, policy: ModelShape, verifier: ModelShape | None = None
-) -> dict[str, float]:
+    tree: Tree, node: Node, policy: ModelShape, scorer: Scorer | None = None
+) -> dict[str, int]:
     """FLOPs of the tokens that were sampled or encoded for a node, by phase as in its usage.
 
-    What was shared costs nothing again: only encoded tokens count, at the position that they stand
-    at. A verifier's tokens are taken to stand where the policy's do, which matters to attention
-    alone. The plain prompt carries what the tree spent on opening the question in the verifier.
+    Exact: over the trees of an undisturbed run they sum to what the ledger has as useful. What was
+    shared costs nothing again: only encoded tokens count, at the position that they stand at. The
+    plain prompt carries what the tree spent on opening the question in the verifier. The tree is
+    one that a search has left: a stored one does not say where the verifier read on.
     """
-    prompt = node
+    prompt, usage, at = node, node.usage, node.verify_at
     while prompt.parent is not None:
         prompt = prompt.parent
     before = len(prompt.tokens) - 1
-    usage = node.usage
     if node.number < 0:
-        encoded = usage["prefill"]
-        cost = {"prefill": _forward(policy, before - encoded, encoded)}
-        if node.number == -1 and verifier is not None:
-            cost["verifier_prefill"] = _forward(verifier, 0, tree.usage["verifier_prefill"])
-        if usage["verify"]:  # earlier attempts, read again
-            again = min(usage["verify"], before)
-            cost["verify"] = _forward(verifier, before - again, usage["verify"])
+        phase = prompt_phase(node)
+        cost = {phase: policy.forward_flops(before - usage[phase], usage[phase], logits=0)}
+        if scorer is not None and node.number == -1:
+            encoded = tree.usage["verifier_prefill"]
+            cost["verifier_prefill"] = scorer.flops(at, encoded, scored=False)
+        elif scorer is not None and usage["verify_context"]:
+            cost["verify_context"] = scorer.flops(at, usage["verify_context"])
         return cost
-    start = before + sum(len(n.tokens) for n in node.path[:-1])
-    if node.rollout:
-        return {"rollout": _forward(policy, start, usage["rollout"], decode=True)}
-    end = start + usage["decode"]
-    cost = {"decode": _forward(policy, start, usage["decode"], decode=True)}
-    if usage["lookahead"]:
-        cost["lookahead"] = _forward(policy, end, usage["lookahead"], decode=True)
-    if verifier is not None:
-        cost["verify"] = _forward(verifier, start, usage["verify"])
-        if usage["verify_lookahead"]:
-            cost["verify_lookahead"] = _forward(verifier, end, usage["verify_lookahead"])
+    start, cost = before + sum(len(n.tokens) for n in node.path[:-1]), {}
+    for phase in ("rollout",) if node.rollout else ("decode", "lookahead"):
+        if usage[phase]:
+            cost[phase] = policy.forward_flops(start, usage[phase], logits=usage[phase])
+        start += usage[phase]
+    for phase in () if scorer is None else ("verify", "verify_lookahead"):
+        if usage[phase]:
+            cost[phase] = scorer.flops(at, usage[phase])
+        at += usage[phase]
     return cost
 
 
-def _forward(shape: ModelShape, start: int, tokens: int, decode: bool = False) -> float:
-    return shape.forward_flops(start, tokens, logits=tokens if decode else 0)
+def prompt_phase(prompt: Node) -> str:
+    """What encoding a prompt is charged to: "prefill", or "revision_context" for later ones."""
+    return "prefill" if prompt.number == -1 else "revision_context"

@@ -6,8 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from ttc_jax.data.sources import Question
-from ttc_jax.decode.batch import Job
-from ttc_jax.decode.forest import Place
+from ttc_jax.decode.batch import Job, Place
 from ttc_jax.search.strategy import Ask, Grow, Search
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.scorer import State

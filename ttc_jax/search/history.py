@@ -30,13 +30,17 @@ def open_prompts(scorer: Scorer, flights: Sequence[Flight]) -> int:
                 flight.states[node] = state
         for state in held.values():  # before others are made: rows are planned for one of the two
             scorer.close(state)
-    claims = [Claim(f.state, tuple(a.solution for a in f.attempts[node])) for f, node in unread]
+    claims = [
+        Claim(f.state, tuple(a.solution for a in f.attempts[node]), phase="verify_context")
+        for f, node in unread
+    ]
     encoded = 0
     for (flight, node), judgement in zip(unread, scorer.score(claims), strict=True):
         if judgement.state is not None:
             flight.states[node] = judgement.state
         if judgement.tokens:
-            node.usage["verify"] = judgement.tokens
+            node.usage["verify_context"] = judgement.tokens
+            node.verify_at = judgement.at
         encoded += judgement.tokens
     return encoded
 

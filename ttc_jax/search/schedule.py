@@ -11,17 +11,19 @@ two segments.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from ttc_jax.core.flops import Ledger
 from ttc_jax.data.sources import Question
-from ttc_jax.decode.batch import Job, question_key
+from ttc_jax.decode.batch import Job, Place, question_key
 from ttc_jax.decode.engine import Engine
-from ttc_jax.decode.forest import Forest, Place
+from ttc_jax.decode.forest import Forest
+from ttc_jax.search.cost import prompt_phase
 from ttc_jax.search.flight import Flight, Held, Run
 from ttc_jax.search.history import open_prompts
 from ttc_jax.search.plan import Batch, Policy, check_prompt, plan
+from ttc_jax.search.progress import Progress
 from ttc_jax.search.steps import StepReader
 from ttc_jax.search.strategy import Ask, Grow, Strategy
 from ttc_jax.search.tree import Node, Tree
@@ -29,34 +31,6 @@ from ttc_jax.verify.scorer import UNREAD, Claim, Judgement, Scorer
 
 # Tokens of a segment when steps end all the time: lanes that are done are refilled sooner.
 _STEPWISE = 32
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: counts since it began, over all replicas.
-
-    `rows` can decode at once and `live_rows` of them do; `rounds` are requests of strategies that
-    were fulfilled; `new_tokens` were sampled, `lookahead_tokens` of them to look ahead;
-    `prefill_tokens` of prompts and `verify_tokens` of solutions were encoded; `lane_steps` rows
-    were computed for the tokens sampled, so that new_tokens / lane_steps is the utilisation.
-    """
-
-    questions: int
-    done_questions: int
-    rounds: int
-    rows: int
-    live_rows: int
-    pages: int
-    pages_used: int
-    new_tokens: int
-    lookahead_tokens: int
-    prefill_tokens: int
-    verify_tokens: int
-    segments: int
-    steps: int
-    lane_steps: int
-    forks: int
-    seconds: float
 
 
 class Scheduler:
@@ -151,7 +125,14 @@ class Scheduler:
             lane_steps=engine.lane_steps,
             forks=self.forest.forks,
             seconds=time.perf_counter() - self._start,
+            ledger=self.ledger.by_phase(),
         )
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the policy and the scorer have cost so far."""
+        mine = self.forest.meter.ledger
+        return mine if self.scorer is None else mine + self.scorer.ledger
 
     # ------------------------------------------------------------------ questions
 
@@ -175,6 +156,7 @@ class Scheduler:
             for flight, (state, encoded) in zip(fresh, opened, strict=True):
                 flight.state = flight.states[flight.nodes[0]] = state
                 state.uses += 1  # the root's and the flight's own
+                flight.nodes[0].verify_at = state.length - encoded
                 flight.usage["verifier_prefill"] += encoded
                 self._counts["prefill"] += encoded
 
@@ -183,11 +165,13 @@ class Scheduler:
         planting, self._planting = self._planting, []
         for flight, _, tokens in planting:
             self._check_prompt(flight.question, tokens)
-        planted = self.forest.plant([(f.replica, tokens[:-1]) for f, _, tokens in planting])
+        phases = [prompt_phase(node) for _, node, _ in planting]
+        prompts = [(flight.replica, tokens[:-1]) for flight, _, tokens in planting]
+        planted = self.forest.plant(prompts, phases)
         for (flight, node, tokens), (place, encoded) in zip(planting, planted, strict=True):
             flight.rows[node] = Held(place, len(tokens) - 1, int(tokens[-1]))
             node.tokens = np.asarray(tokens, np.int32)
-            node.usage["prefill"] = encoded
+            node.usage[prompt_phase(node)] = encoded
             self._counts["prefill"] += encoded
             if isinstance(flight.command, Ask):
                 flight.left -= 1
@@ -261,11 +245,12 @@ class Scheduler:
                     place = self.forest.copy(held.place, held.cached)
                 flight.unstarted[parent] -= 1
                 limit, state = self.policy.max_new - held.length, held.state
+                phase = "rollout" if node in flight.rollouts else "decode"
                 if self._whole(flight, node):
                     state = self._reader.resume(held.tail, whole=True)
                 else:
                     limit = min(limit, self.policy.max_step)
-                job = Job(place[1], flight.key, node.number, held.last, limit, state)
+                job = Job(place[1], flight.key, node.number, held.last, limit, state, phase=phase)
                 running.append(Run(flight, node, job, held))
 
     def _whole(self, flight: Flight, node: Node) -> bool:
@@ -300,8 +285,7 @@ class Scheduler:
             node.finish = "length"
         node.tokens, node.logprobs, node.text = found.tokens, found.logprobs, found.text
         node.stopped_by, node.steps = found.met, self._reader.split(found.text)
-        rollout = node in flight.rollouts
-        node.usage["rollout" if rollout else "decode"] = len(found.tokens)
+        node.usage[job.phase] = len(found.tokens)
         held = Held(
             place=(r, job.row),
             cached=run.before.cached + len(found.tokens),
@@ -311,7 +295,7 @@ class Scheduler:
             state=self._reader.resume(found.tail),
         )
         # The next prompt of a revision may begin like this one; none begins like a rollout.
-        if not node.finished or self.strategy.load.attempts and not rollout:
+        if not node.finished or self.strategy.load.attempts and not node.rollout:
             flight.rows[node] = held
         else:
             self.forest.release(held.place)
@@ -319,7 +303,9 @@ class Scheduler:
             return False
         run.before, run.ahead = held, flight.command.lookahead
         limit = min(run.ahead * policy.max_step, policy.max_new - length)
-        run.job = Job(job.row, job.question, job.branch, job.last, limit, held.state, greedy=True)
+        run.job = Job(
+            job.row, job.question, job.branch, job.last, limit, held.state, True, "lookahead"
+        )
         return True
 
     def _look_on(self, run: Run, r: int) -> bool:
@@ -333,7 +319,7 @@ class Scheduler:
             job.state = self._reader.resume(found.tail)
             return True
         node.ahead = found.text
-        node.usage["lookahead"] = len(found.tokens)
+        node.usage[job.phase] = len(found.tokens)
         self._counts["lookahead"] += len(found.tokens)
         self.forest.cut((r, job.row), run.before.cached)
         return False
@@ -377,7 +363,7 @@ class Scheduler:
             node.finish, node.value = "unread", 0.0
             if node in flight.rows:
                 self.forest.release(flight.rows.pop(node).place)
-        node.usage["verify"] = judgement.tokens
+        node.usage["verify"], node.verify_at = judgement.tokens, judgement.at
         if node.ahead:
             node.usage["verify_lookahead"] = judgement.ahead_tokens
         self._counts["verify"] += judgement.tokens + judgement.ahead_tokens

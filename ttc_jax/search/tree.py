@@ -28,7 +28,8 @@ class Node:
     the aggregate of the scores from the beginning of the solution, or, of a node that was looked
     ahead from, at the end of `ahead`, the text of the rollout, whose steps scored `ahead_scores`.
     `usage` counts tokens by phase; those of a rollout, a solution sampled only to estimate the
-    value of its parent, are a phase of their own.
+    value of its parent, are a phase of their own. `verify_at` is the length of the verifier's row
+    when it read on for this node; it is not stored.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Node:
     ahead: str = ""
     ahead_scores: tuple[float, ...] = ()
     usage: Counter = field(default_factory=Counter)
+    verify_at: int = 0
 
     @property
     def finished(self) -> bool:

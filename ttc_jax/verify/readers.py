@@ -26,6 +26,10 @@ class SigmoidValue:
         """Scores f32[...] in [0, 1] of hidden states [..., D]."""
         return jax.nn.sigmoid(values(model, hidden)[..., 0])
 
+    def weights(self, shape: ModelShape) -> int:
+        """Weights of the value head, all of which each hidden state is multiplied with."""
+        return shape.value_weights
+
 
 @dataclass(frozen=True)
 class ClassProb:
@@ -44,6 +48,10 @@ class ClassProb:
     def read(self, model: Transformer, hidden) -> jax.Array:
         """Scores f32[...] in [0, 1] of hidden states [..., D]."""
         return jax.nn.softmax(values(model, hidden), axis=-1)[..., self.k]
+
+    def weights(self, shape: ModelShape) -> int:
+        """Weights of the value head, all of which each hidden state is multiplied with."""
+        return shape.value_weights
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,10 @@ class TokenPair:
         rows = language_head(model)[jnp.asarray([self.good, self.bad])]
         pair = head_logits(rows, hidden, model.shape)
         return jax.nn.softmax(pair, axis=-1)[..., 0]
+
+    def weights(self, shape: ModelShape) -> int:
+        """Weights of two rows of the language head."""
+        return 2 * shape.width
 
 
 Reader = SigmoidValue | ClassProb | TokenPair

@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ttc_jax.decode.forest import Place
+from ttc_jax.core.flops import Ledger
+from ttc_jax.decode.batch import Place
 
 # From the scores of the steps of a solution to one number (paper section 5.1 and appendix E).
 AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
@@ -48,13 +49,14 @@ class Claim:
     `ahead` are steps of a rollout, scored after them and then forgotten. `final` says that nothing
     will follow, so that no state is wanted. For an outcome scorer `steps` is the whole solution as
     one text, after the state of the question; one that reads history takes earlier attempts, each
-    as one text, for steps before it.
+    as one text, for steps before it. `phase` is what the ledger charges the steps to.
     """
 
     state: State
     steps: tuple[str, ...]
     ahead: tuple[str, ...] = ()
     final: bool = False
+    phase: str = "verify"
 
     @property
     def key(self) -> tuple:
@@ -67,7 +69,7 @@ class Judgement:
     """Scores in [0, 1] of a claim's steps and of its rollout's; the state to continue from.
 
     `tokens` and `ahead_tokens` were encoded for it, tags included: none when the same steps had
-    been judged before.
+    been judged before. They stand behind the `at` tokens of the state that was continued.
     """
 
     scores: tuple[float, ...]
@@ -75,6 +77,7 @@ class Judgement:
     state: State | None
     tokens: int
     ahead_tokens: int
+    at: int = 0
     unread: bool = False
 
 
@@ -129,6 +132,18 @@ class Scorer(ABC):
     @property
     def bytes_each(self) -> int:
         """Bytes that a question can come to hold on each device of its replica, after `prepare`."""
+        return 0
+
+    @property
+    def ledger(self) -> Ledger:
+        """What scoring has cost since `allocate`; nothing for a scorer that is no model."""
+        return Ledger()
+
+    def flops(self, start: int, tokens: int, scored: bool = True) -> int:
+        """FLOPs of encoding `tokens` tokens behind `start` others, with a score read at each.
+
+        Without `scored` none is read. 0 for a scorer that is no model.
+        """
         return 0
 
     @abstractmethod

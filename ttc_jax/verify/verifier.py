@@ -13,9 +13,11 @@ from dataclasses import replace
 
 from jax.sharding import Mesh
 
-from ttc_jax.decode.batch import pages_for
+from ttc_jax.core.flops import Ledger
+from ttc_jax.decode.batch import Extension, Place, pages_for
 from ttc_jax.decode.cache import bytes_per_token
-from ttc_jax.decode.forest import Extension, Forest, Place
+from ttc_jax.decode.forest import Forest
+from ttc_jax.decode.reader import reading_flops
 from ttc_jax.model.transformer import Transformer
 from ttc_jax.verify.formats import Format, Piece
 from ttc_jax.verify.scorer import AGGREGATES, UNREAD, Claim, Judgement, Room, Scorer, State
@@ -56,6 +58,16 @@ class Verifier(Scorer):
         if self._forest is None:
             raise RuntimeError("nothing is allocated yet")
         return self._forest
+
+    @property
+    def ledger(self) -> Ledger:
+        """See `Scorer`."""
+        return Ledger() if self._forest is None else self._forest.meter.ledger
+
+    def flops(self, start: int, tokens: int, scored: bool = True) -> int:
+        """See `Scorer`."""
+        reader = self.format.reader if scored else None
+        return reading_flops(self.model.shape, start, tokens, reader)
 
     def prepare(self, questions: Mapping[str, str], room: Room) -> None:
         """See `Scorer`. Solutions may have a quarter more tokens than for the policy."""
@@ -121,7 +133,7 @@ class Verifier(Scorer):
             replica = self._open.index(min(self._open))
             self._open[replica] += 1
             prompts.append((replica, self._prompts[id]))
-        planted = self.forest.plant(prompts)
+        planted = self.forest.plant(prompts, ["verifier_prefill"] * len(prompts))
         return [
             (State(id, place, len(tokens), opened=True, uses=1), encoded)
             for id, (place, encoded), (_, tokens) in zip(questions, planted, prompts, strict=True)
@@ -187,21 +199,22 @@ class Verifier(Scorer):
                 claim.state.known[claim.key] = UNREAD
                 continue
             place = self.forest.copy(claim.state.place, claim.state.length)
-            work.append(Extension(place, ids))
+            ahead = sum(len(piece.ids) for piece in own[len(claim.steps) :])
+            work.append(Extension(place, ids, claim.phase, ahead))
             pieces.append(own)
             read.append(claim)
         readings = self.forest.extend(work, self.format.reader)
         for claim, own, piece, reading in zip(read, pieces, work, readings, strict=True):
             scores = self._scores(claim, own, reading)
             n = len(claim.steps)
-            tokens = sum(len(step.ids) for step in own[:n])
+            tokens = len(piece.tokens) - piece.ahead
             state = None
             if claim.final:
                 self.forest.release(piece.place)
             else:
                 state = self._after(claim, own[:n], scores[:n], piece.place, tokens)
             claim.state.known[claim.key] = Judgement(
-                scores[:n], scores[n:], state, tokens, len(piece.tokens) - tokens
+                scores[:n], scores[n:], state, tokens, piece.ahead, claim.state.length
             )
 
     def _after(self, claim: Claim, pieces, scores, place: Place, tokens: int) -> State:
