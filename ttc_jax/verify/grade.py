@@ -91,14 +91,17 @@ class Grader:
         """
         texts = [None if answer is None else normalise(answer) for answer in answers]
         left = list(dict.fromkeys(text for text in texts if text is not None))
-        symbolic = [text for text in left if plain_number(text) is None]
+        value = {text: plain_number(text) for text in left}
+        symbolic = [text for text in left if value[text] is None]
         self._decide((text, "1") for text in symbolic)  # finds those that take for ever
         endless = {text for text in symbolic if self._equal((text, "1")) is None}
         number: dict[str, int] = {}
         while left:
             first = left.pop(0)
             number[first] = max(number.values(), default=-1) + 1
-            rest = [] if first in endless else [text for text in left if text not in endless]
+            alike = (value[first], None)  # two plain numbers that differ need no comparison
+            may = [text for text in left if value[first] is None or value[text] in alike]
+            rest = [] if first in endless else [text for text in may if text not in endless]
             self._decide((first, text) for text in rest)
             same = {text for text in rest if self._equal((first, text))}
             number |= dict.fromkeys(same, number[first])
