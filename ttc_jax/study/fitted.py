@@ -168,13 +168,16 @@ class FittedPolicy:
         return f"{text} On all questions of the bin it has {shown}; also considered: {listed}."
 
     def _words(self, budget: float) -> str:
-        return f"{budget:g} generations" if self.unit == "generations" else f"{budget:.4g} FLOPs"
+        if self.unit == "flops":
+            return f"{budget:.4g} FLOPs"
+        return f"{budget:g} generation" + "s" * (budget != 1)
 
     def _estimate_words(self) -> str:
         if self.estimator["name"] == "probe":
             return "a probe of the prompt"
+        plural = "s" * (self.samples != 1)
         shrunk = ", drawn towards that of all questions" if self.estimator["name"] == "few" else ""
-        return f"the verifier's mean value over {self.samples} samples{shrunk}"
+        return f"the verifier's mean value over {self.samples} sample{plural}{shrunk}"
 
 
 def fit(
