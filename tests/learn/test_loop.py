@@ -65,7 +65,8 @@ def assert_same_end(directory, straight) -> None:
 
 def test_every_step_and_evaluation_is_reported(straight):
     assert list(straight.steps) == list(range(1, 201))
-    of_step = {"step", "loss", "grad_norm", "rate", "tokens", "tokens_in_all", "mfu", "seconds"}
+    of_step = {"step", "loss", "grad_norm", "rate", "tokens", "tokens_in_all", "mfu", "seconds",
+               "flops", "executed_flops"}  # fmt: skip
     assert all(line.keys() == of_step for line in straight.steps.values())
     assert all(line["mfu"] > 0 and line["seconds"] > 0 for line in straight.steps.values())
     rates = [line["rate"] for line in straight.steps.values()]
@@ -75,6 +76,9 @@ def test_every_step_and_evaluation_is_reported(straight):
     assert straight.steps[200]["tokens_in_all"] == sum(tokens)
     whole = sum(len(example.tokens) for example in examples)
     assert sum(tokens) == pytest.approx(200 * 8 / 43 * whole, rel=0.02)
+    for name, column in (("useful", "flops"), ("executed", "executed_flops")):
+        assert straight.done.flops[name] == sum(line[column] for line in straight.steps.values())
+    assert all(line["executed_flops"] >= line["flops"] > 0 for line in straight.steps.values())
     evaluated = [line for line in straight.lines if "held_out/loss" in line]
     assert [line["step"] for line in evaluated] == [0, 50, 100, 150, 200]
     found = straight.done.history.evaluations

@@ -27,6 +27,7 @@ from ttc_jax.core.mesh import (
     path_name,
 )
 from ttc_jax.data.batches import Example, Packed, Shape, in_order
+from ttc_jax.learn import step_cost
 from ttc_jax.learn.losses import Loss, language_loss
 from ttc_jax.learn.optim import Optimiser
 from ttc_jax.model.transformer import Transformer, packed, values
@@ -106,7 +107,8 @@ class Learner:
         if not chosen:
             raise ValueError(f"no parameter's path matches {trained!r}; nothing would be trained")
         self.shape, self.loss, self.numerics, self.mesh = model.shape, loss, numerics, mesh
-        self._passes = 3 if len(chosen) > len(self._paths) / 2 else 2
+        passes = 3 if len(chosen) > len(self._paths) / 2 else 2
+        self._counted = {"language": loss is language_loss, "passes": passes}
         rules = FSDP_RULES if numerics.fsdp else PARAMETER_RULES
         params = {path: _like(arrays[path], jnp.float32) for path in arrays if path in chosen}
         frozen = {p: _like(arrays[p], numerics.dtype) for p in arrays if p not in chosen}
@@ -299,17 +301,14 @@ class Learner:
             batch,
         )
 
-    def flops(self, lengths: Sequence[int]) -> float:
-        """Model FLOPs of a step over texts of these lengths, all of whose tokens count.
+    def flops(self, lengths: Sequence[int]) -> int:
+        """Model FLOPs of a step over texts of these lengths (see `step_cost.useful`)."""
+        return step_cost.useful(self.shape, lengths, **self._counted)
 
-        A backward pass costs two forward ones, one where hardly any weight is trained. What is
-        computed twice to save memory (rematerialisation) does not count.
-        """
-        language = self.loss is language_loss
-        return self._passes * sum(
-            self.shape.forward_flops(0, length, logits=length if language else 0)
-            for length in lengths
-        )
+    def executed(self, shape: Shape) -> int:
+        """FLOPs of a step over `shape`, which has the rows of all processes (see `step_cost`)."""
+        remat = self.numerics.remat
+        return step_cost.executed(self.shape, shape, **self._counted, remat=remat)
 
 
 def _like(array, dtype) -> jax.ShapeDtypeStruct:

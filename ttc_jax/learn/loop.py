@@ -9,7 +9,7 @@ continues from the last checkpoint, in the middle of an epoch, to the very same 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import jax
 
@@ -88,11 +88,16 @@ class History:
 
 @dataclass(frozen=True)
 class Trained:
-    """How training ended: after `step` steps, `stopped` early or not; all evaluations."""
+    """How training ended: after `step` steps, `stopped` early or not; all evaluations.
+
+    `flops` are those of all steps since the very start, "useful" and "executed" (see
+    `learn.step_cost`), without evaluations and without steps that a kill undid.
+    """
 
     step: int
     stopped: bool
     history: History
+    flops: Mapping[str, int]
 
 
 def train(
@@ -123,7 +128,8 @@ def train(
         multiple=learner.numerics.accumulate * (shards // shares), process=share, processes=shares,
     )  # fmt: skip
     shape = held_out_shape(held_out, batches.shape, shards)
-    run = _Run(learner, plan, checkpoints, evaluate, report, held_out, shape)
+    executed = learner.executed(replace(batches.shape, rows=batches.shape.rows * shares))
+    run = _Run(learner, plan, checkpoints, evaluate, report, held_out, shape, executed)
     state, done = run.resume(batches)
     if not done:
         done = run.go(state, batches)
@@ -140,12 +146,14 @@ def held_out_shape(held_out: Iterable[Example], like: Shape, shards: int) -> Sha
 class _Run:
     """The state of one call of `train` on the host."""
 
-    def __init__(self, learner, plan, checkpoints, evaluate, report, held_out, shape):
+    def __init__(self, learner, plan, checkpoints, evaluate, report, held_out, shape, executed):
         self.learner, self.plan, self.checkpoints = learner, plan, checkpoints
+        self.executed = executed  # FLOPs of each step
         self.evaluate, self.report = evaluate, report
         self.held_out, self.shape = held_out, shape
         self.history = History()
         self.tokens = 0  # trained on, since the very start
+        self.flops = {"useful": 0, "executed": 0}  # likewise
 
     def resume(self, batches: Batches) -> tuple[State, Trained | None]:
         """The state to go on from; the end of training, where that is stored already."""
@@ -154,7 +162,7 @@ class _Run:
             return self.learner.start(), None
         note = self.checkpoints.note(steps[-1])
         self.history = History(note["evaluations"])
-        self.tokens = note["tokens"]
+        self.tokens, self.flops = note["tokens"], note["flops"]
         self.learner.place()
         state = self.checkpoints.restore(steps[-1], self.learner.abstract)
         batches.state = note["batches"]
@@ -167,7 +175,7 @@ class _Run:
             return None
         stopped = bool(plan.patience) and self.history.stale() >= plan.patience
         if step >= plan.steps or stopped:
-            return Trained(step, stopped and step < plan.steps, self.history)
+            return Trained(step, stopped and step < plan.steps, self.history, self.flops)
         return None
 
     def go(self, state: State, batches: Batches) -> Trained:
@@ -192,7 +200,7 @@ class _Run:
                     now = time.perf_counter()
                     spent, since = now - since, now
                     seen += line["tokens"]
-                    line["mfu"] = self.learner.flops(item[3]) / spent / peak
+                    line["mfu"] = line["flops"] / spent / peak
                     line["seconds"] = spent
                     self.report(line)
                     held_out = self.history.evaluations[-1]["loss"]
@@ -222,9 +230,14 @@ class _Run:
                 f"metrics). Lower the learning rate, or leave out what is damaged; the checkpoint "
                 f"of step {self.history.best['step']} is good"
             )
-        tokens = sum(lengths)
+        tokens, useful = sum(lengths), self.learner.flops(lengths)
         self.tokens += tokens
-        return {"step": step, **line, "tokens": tokens, "tokens_in_all": self.tokens}
+        self.flops = {
+            "useful": self.flops["useful"] + useful,
+            "executed": self.flops["executed"] + self.executed,
+        }
+        counts = {"tokens": tokens, "tokens_in_all": self.tokens}
+        return {"step": step, **line, **counts, "flops": useful, "executed_flops": self.executed}
 
     def _evaluate(self, state: State, step: int) -> None:
         loss = self.learner.held_out_loss(state.params, self.held_out, self.shape)
@@ -241,6 +254,7 @@ class _Run:
             "evaluations": self.history.evaluations,
             "batches": batches.state,
             "tokens": self.tokens,
+            "flops": self.flops,
             "plan": asdict(self.plan),
         }
         self.checkpoints.save(step, state, note, self.history.kept(self.plan.keep))

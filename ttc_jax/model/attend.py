@@ -8,6 +8,7 @@ the keys had stood in one array. Keys come as [Z, K, H, C] and values as [Z, K, 
 groups), the orders in which both inner products run along contiguous memory.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jax
@@ -75,17 +76,11 @@ def in_window(query_pos, key_pos, window: int):
 def attend_packed(q, k, v, segments, shape: ModelShape, window: int) -> jax.Array:
     """Causal attention [B, T, N, H] of rows q [B, T, N, H], k, v [B, T, K, H] within segments.
 
-    segments i32[B, T] number the texts of a row. Queries are taken in pieces with the keys up to
-    theirs, so that little more than half of the products are computed and little of the logits is
-    held at once. A token of a text sees at least itself.
+    segments i32[B, T] number the texts of a row. A token of a text sees at least itself.
     """
-    length = q.shape[1]
-    size = min(max(-(-length // _PIECES), _QUERIES[0]), _QUERIES[1])
     groups = q.shape[2] // shape.kv_heads
     out = []
-    for start in range(0, length, size):
-        end = min(start + size, length)
-        first = max(0, start - window + 1) if window else 0
+    for start, end, first in pieces(q.shape[1], window):
         query_pos, key_pos = jnp.arange(start, end)[:, None], jnp.arange(first, end)[None, :]
         mask = (key_pos <= query_pos) & in_window(query_pos, key_pos, window)
         mask = mask & (segments[:, start:end, None] == segments[:, None, first:end])
@@ -95,6 +90,18 @@ def attend_packed(q, k, v, segments, shape: ModelShape, window: int) -> jax.Arra
         part = attend(queries, keys, values, mask, shape)
         out.append(by_token(merge([part], q.dtype), end - start))
     return out[0] if len(out) == 1 else jnp.concatenate(out, axis=1)
+
+
+def pieces(length: int, window: int) -> Iterator[tuple[int, int, int]]:
+    """Pieces (start, end, first) of a packed row: queries start to end, with keys first to end.
+
+    Little more than half of the products are computed thus, and little of the logits is held at
+    once.
+    """
+    size = min(max(-(-length // _PIECES), _QUERIES[0]), _QUERIES[1])
+    for start in range(0, length, size):
+        first = max(0, start - window + 1) if window else 0
+        yield start, min(start + size, length), first
 
 
 def keys_first(k) -> jax.Array:
