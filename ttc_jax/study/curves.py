@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttc_jax.study.pool import Pool
+from ttc_jax.study.pool import PROMPT_PHASES, Pool
 from ttc_jax.study.runs import Run
 from ttc_jax.study.subsets import DRAWS, selected, selected_of_chains
 
 SCORELESS = ("majority", "coverage")  # rules that read no scores
 VERIFIER_PHASES = frozenset({"verifier_prefill", "verify", "verify_lookahead", "verify_context"})
-_PROMPT_PHASES = ("prefill", "verifier_prefill")  # what all candidates share
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def prompt_flops(pool: Pool, rule: str) -> float:
     """FLOPs of the plain prompt, which all candidates share."""
     return sum(
         pool.flops[phase] - pool.own.get(phase, np.zeros(1)).sum()
-        for phase in _PROMPT_PHASES
+        for phase in PROMPT_PHASES
         if phase in pool.flops and _needed(phase, rule)
     )
 

@@ -16,6 +16,7 @@ from ttc_jax.verify.grade import Grader, Verdict
 from ttc_jax.verify.scorer import AGGREGATES
 
 NO_ANSWER, LATE = -1, -2  # in place of a class
+PROMPT_PHASES = ("prefill", "verifier_prefill")  # what independent candidates share
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,15 @@ def split(pool: Pool, m: int) -> tuple[Pool, Pool]:
         )
     if pool.chain and m % pool.chain:
         raise ValueError(f"{m} attempts are not whole chains of {pool.chain}")
-    return _part(pool, slice(0, m), 0), _part(pool, slice(m, None), pool.timeouts)
+    before = {phase: float(cost[:m].sum()) for phase, cost in pool.own.items()}
+    first, rest = {}, {}
+    for phase, cost in pool.flops.items():
+        shared = cost - pool.own[phase].sum() if phase in PROMPT_PHASES else 0.0
+        first[phase], rest[phase] = before[phase] + float(shared), cost - before[phase]
+    return _part(pool, slice(0, m), first, 0), _part(pool, slice(m, None), rest, pool.timeouts)
 
 
-def _part(pool: Pool, part: slice, timeouts: int) -> Pool:
-    left_out = {phase: cost.sum() - cost[part].sum() for phase, cost in pool.own.items()}
+def _part(pool: Pool, part: slice, flops: Mapping[str, float], timeouts: int) -> Pool:
     return replace(
         pool,
         classes=pool.classes[part],
@@ -186,7 +191,7 @@ def _part(pool: Pool, part: slice, timeouts: int) -> Pool:
         steps=pool.steps[part],
         tokens=pool.tokens[part],
         own={phase: cost[part] for phase, cost in pool.own.items()},
-        flops={phase: cost - left_out.get(phase, 0.0) for phase, cost in pool.flops.items()},
+        flops=flops,
         timeouts=timeouts,
     )
 
