@@ -58,9 +58,9 @@ def test_the_probe_tells_ease_of_new_questions():
 
 
 def test_without_a_signal_the_probe_falls_back_on_the_mean():
-    x, _, samples, _ = problem(200, 100)
-    right = np.random.default_rng(5).binomial(16, 0.3, size=200)
-    probe = fit_probe(x, right, samples, ids(200))
+    x, _, samples, _ = problem(120, 40)
+    right = np.random.default_rng(5).binomial(16, 0.3, size=120)
+    probe = fit_probe(x, right, samples, ids(120))
     assert np.abs(probe.predict(x) - right.mean() / 16).mean() < 0.03
     assert probe.loss == pytest.approx(probe.constant_loss, abs=0.002)
 
@@ -68,13 +68,13 @@ def test_without_a_signal_the_probe_falls_back_on_the_mean():
 def test_predictions_for_the_training_questions_do_not_see_their_answers():
     # Features without a signal, more of them than questions: fitted values follow the labels.
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((120, 300))
-    right = rng.integers(2, size=120) * 16
+    n = 60
+    x, right, samples = rng.standard_normal((n, 90)), rng.integers(2, size=n) * 16, np.full(n, 16)
     weak = [1e-3]
-    fitted = fit_probe(x, right, np.full(120, 16), ids(120), strengths=weak).predict(x)
+    fitted = fit_probe(x, right, samples, ids(n), strengths=weak).predict(x)
     assert spearman(fitted, right) > 0.8
-    held = cross_fitted(x, right, np.full(120, 16), ids(120), np.ones(120), strengths=weak)
-    assert abs(spearman(held.ease, right)) < 0.2
+    held = cross_fitted(x, right, samples, ids(n), np.ones(n), strengths=weak)
+    assert abs(spearman(held.ease, right)) < 0.3
 
 
 def test_cross_fitting_changes_no_prediction_with_the_label_of_its_question():

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from ttc_jax.study.comparison import PricedCurve, groups, price, priced
 from ttc_jax.study.curves import Curve, Measured
 from ttc_jax.study.matched import Pair
+from ttc_jax.study.stats import resampled_means
 
 ALWAYS, NEVER, BELOW = "always", "never", "below"
 _EQUAL = 1e-12  # means this close are equal: they may be summed in another order
-_CHUNK = 1 << 20  # counts of resampled questions held at a time
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def break_even(
     over questions, the same resampled questions for both models.
 
     Raises:
-      ValueError: the small model saves nothing in pretraining; a level outside (0, 1) or no
+      ValueError: the small model saves nothing in pretraining; a level outside (0, 1), no
         resamples; else as `comparison.price`.
     """
     if pair.saved <= 0:
@@ -90,8 +90,8 @@ def break_even(
             "the small model's pretraining costs as much as the large one's or more, so there is "
             "nothing to think longer with: give a larger model, or the true pretraining data"
         )
-    if not 0 < level < 1 or n_resamples < 1:
-        raise ValueError(f"level {level} must lie in (0, 1), n_resamples {n_resamples} above 0")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
     found = []
     for number, members in groups(bins, large.right.size).items():
         curve = priced(small, pair, convention, members)
@@ -99,7 +99,7 @@ def break_even(
         saved = pair.saved / pair.queries(1.0, convention)
         right = np.vstack([curve.right, large.right[members]])
         threshold = float(_ratio(_reached(curve, right.mean(1)[None]), floor, saved)[0])
-        means = _resampled(right, n_resamples, seed)
+        means = resampled_means(right, n_resamples, seed).T
         thresholds = _ratio(_reached(curve, means), floor, saved)
         outcome = {0.0: NEVER, math.inf: ALWAYS}.get(threshold, BELOW)
         most, least = _ratio(curve.costs[[0, -1]], floor, saved)
@@ -140,16 +140,6 @@ def _reached(curve: PricedCurve, means: np.ndarray) -> np.ndarray:
     logs = np.log(curve.costs)
     costs = np.exp(logs[before] + share * (logs[after] - logs[before]))
     return np.where(enough[:, 0], 0.0, np.where(enough.any(1), costs, math.inf))
-
-
-def _resampled(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Means f64[n_resamples, K] of values[K, Q] over resampled questions, the same for all K."""
-    rng = np.random.default_rng(seed)
-    n = values.shape[1]
-    rows = max(1, _CHUNK // n)
-    sizes = [min(rows, n_resamples - at) for at in range(0, n_resamples, rows)]
-    counts = (rng.multinomial(n, np.full(n, 1 / n), size=size) for size in sizes)
-    return np.concatenate([drawn @ values.T / n for drawn in counts])
 
 
 def _shown(value: float) -> str:

@@ -89,7 +89,7 @@ def priced(curve: Curve, pair: Pair, convention: str, members: np.ndarray) -> Pr
     Of points of equal cost (a policy may choose the same at two budgets) the last is kept.
 
     Raises:
-      ValueError: no points, a cost that is not positive, or right that is not finite.
+      ValueError: no points; else as `price`.
     """
     if not curve.points:
         raise ValueError(f"curve {curve.name!r} has no points: measure it at some budget")
@@ -104,7 +104,7 @@ def price(
     """FLOPs per query of a point of either model on the questions `members` bool[Q].
 
     Raises:
-      ValueError: none are counted, or right is not in [0, 1] or of other questions than `members`.
+      ValueError: there are none, or right is not in [0, 1] or of other questions than `members`.
     """
     name = f"{point.strategy} with {point.rule} ({point.source})"
     for key in ("right", "flops"):
@@ -115,11 +115,13 @@ def price(
             )
     if not ((point.right >= 0) & (point.right <= 1)).all():
         raise ValueError(f"{name} has right outside [0, 1]: leave out questions not measured")
-    if convention != "counted":
-        return point.budget * pair.generation(convention, large=large)
-    cost = float(point.flops[members].mean())
+    if convention == "counted":
+        cost, lacking = float(point.flops[members].mean()), "no FLOPs counted: run it again"
+    else:
+        cost = point.budget * pair.generation(convention, large=large)
+        lacking = f"a budget of {point.budget}: leave it out"
     if not (np.isfinite(cost) and cost > 0):
-        raise ValueError(f"{name} has no FLOPs counted: run it again, or use another convention")
+        raise ValueError(f"{name} has {lacking}")
     return cost
 
 
@@ -187,7 +189,7 @@ def _match(curve, point, pair, R, convention, number, members, settings) -> Matc
         large_budget=point.budget,
         budget=budget,
         used=None if read is None else read[1] / unit,
-        capped=budget * unit > curve.costs[-1] * (1 + _ROUNDING),
+        capped=bool(budget * unit > curve.costs[-1] * (1 + _ROUNDING)),
         small=None if read is None else bootstrap(read[0], **settings),
         large=mean,
         difference=difference,
