@@ -31,7 +31,7 @@ def draw_panel(place: Axes, panel: Panel) -> None:
     """
     _check(panel)
     place.grid(axis="y")
-    place.tick_params(length=0, pad=4)
+    place.tick_params(length=0, left=False, bottom=False, pad=4)
     place.set_xlabel(panel.x_label)
     unit = f" ({panel.y_unit})" if panel.y_unit else ""
     place.set_ylabel(panel.y_label + unit)
@@ -187,8 +187,9 @@ def _draw_stack(
         )
         # Side by side within a stack, or else they would hide each other.
         at = middle + 0.62 * width * ((number + 0.5) / len(members) - 0.5)
-        place.vlines([at], [low], [high], color=PAPER, lw=2, alpha=0.5, zorder=3)
-        place.vlines([at], [low], [high], color=INK, lw=0.8, alpha=0.8, zorder=3)
+        if not bars.stack:  # seen on dark bars too
+            place.vlines([at], [low], [high], color=PAPER, lw=2, alpha=0.5, zorder=3)
+        place.vlines([at], [low], [high], color=INK, lw=0.7, alpha=0.8, zorder=3)
         if named:
             place.annotate(
                 f"{mean:{sign}.1f}".replace("-", MINUS),
