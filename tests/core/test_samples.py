@@ -17,6 +17,7 @@ from ttc_jax.core.samples import (
     Sample,
     SampleStore,
     candidates,
+    read_columns,
     read_outline,
     read_samples,
 )
@@ -160,6 +161,19 @@ def test_one_question_and_the_outline_of_all(tmp_path):
     outline = read_outline(tmp_path)
     assert list(outline) == ["a", "b", "c"]
     assert outline["b"] == [("pruned", ""), ("candidate", "wrong")]
+
+
+def test_columns_of_all_shards(tmp_path):
+    store = SampleStore(tmp_path)
+    for name in ("q2", "q1"):
+        store.append([sample(name, branch=1), sample(name, branch=0, value=None)])
+        store.flush()
+    table = read_columns(tmp_path, ["value", "question"])
+    assert table.column_names == ["value", "question"]
+    assert table["question"].to_pylist() == ["q2", "q2", "q1", "q1"]
+    assert table["value"].to_pylist() == [0.25, None, 0.25, None]
+    none = read_columns(tmp_path / "none", ["question", "flops"])
+    assert none.schema.names == ["question", "flops"] and not len(none)
 
 
 def test_shards_of_an_earlier_version_are_named(tmp_path):
