@@ -1,0 +1,190 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the figures of a report come to, in sentences that say no more than the intervals do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ttc_jax.study.comparison import THINK, TRAIN, Match
+from ttc_jax.study.curves import Curve
+from ttc_jax.study.evidence import ESTIMATORS, Evidence
+from ttc_jax.study.exchange import Exchange
+from ttc_jax.study.factor import Factor, compute_factor
+from ttc_jax.study.optimum import Optimum
+from ttc_jax.study.stats import Interval, paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Saving:
+    """How much less compute an allocation needs than its rival at the rival's largest budget."""
+
+    kind: str
+    estimator: str
+    charged: bool
+    unit: str
+    sentence: str
+    factor: Factor
+
+
+def shown(value: Interval) -> str:
+    """A share in percent with its interval."""
+    return f"{value.mean:.1%} [{value.low:.1%}, {value.high:.1%}]"
+
+
+def savings(optimum: Optimum) -> Iterator[Saving]:
+    """Compute-optimal strategies against best-of-N and parallel sampling.
+
+    For every kind and estimate of difficulty, in generations and in counted FLOPs, uncharged and
+    charged with the estimate.
+    """
+    evidence = optimum.evidence
+    for kind, rule, rival, name in _rivals(optimum):
+        at = rival.points[-1].budget
+        for estimator in ESTIMATORS:
+            allocation = optimum.allocation(kind, estimator, rule)
+            if allocation is None:
+                continue
+            for charged in (False, True):
+                own = f"Compute-optimal {kind} over {estimator} bins"
+                curve = Curve(own, allocation.points(charged=charged))
+                own += ", the estimate of difficulty paid for," if charged else ""
+                for unit, words in (("generations", "generations"), ("flops", "counted FLOPs")):
+                    found = compute_factor(curve, rival, at, unit=unit, **evidence.boot)
+                    sentence = _sentence(own, name, at, words, found)
+                    yield Saving(kind, estimator, charged, unit, sentence, found)
+
+
+def _rivals(optimum: Optimum) -> Iterator[tuple[str, str, Curve, str]]:
+    evidence = optimum.evidence
+    if (curve := evidence.best_of_n("weighted")) and evidence.searches_by("weighted"):
+        yield "search", "weighted", curve, "best-of-N weighted"
+    grid = evidence.grid("hierarchical")
+    points = tuple(sorted((m for (s, _), m in grid.items() if s == 1), key=lambda m: m.budget))
+    if len(points) > 1:
+        yield "revisions", "hierarchical", Curve("parallel", points), "parallel sampling"
+
+
+def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> str:
+    goal = f"the {factor.accuracy:.1%} of {rival} at {at:g} generations"
+    if not factor.mean:
+        return f"{own} never comes to {goal}."
+    # A bound on the factor is one from the other side on its inverse.
+    more = factor.mean < 1
+    bound = {"": "", "at least": "at most ", "at most": "at least "}[factor.censored]
+    bound = bound if more else f"{factor.censored} " if factor.censored else ""
+    ends = (factor.low, factor.high)
+    if more:
+        ends = tuple(1 / end if end else float("inf") for end in reversed(ends))
+    low, high = ("any number" if end == float("inf") else f"{end:.2g}" for end in ends)
+    times = f"{bound}{1 / factor.mean if more else factor.mean:.2g} times [{low}, {high}]"
+    known = "" if factor.claims else "; that may be no difference at all"
+    return f"{own} needs {times} {'as many' if more else 'fewer'} {words} for {goal}{known}."
+
+
+def headlines(exchange: Exchange) -> list[str]:
+    """The answer of the report, in a few sentences."""
+    optimum, evidence = exchange.optimum, exchange.evidence
+    found = [*_best(evidence)]
+    free: dict[str, dict[str, str]] = {}
+    for saving in savings(optimum):
+        if saving.unit == "generations" and not saving.charged:
+            free.setdefault(saving.kind, {})[saving.estimator] = saving.sentence
+    for sentences in free.values():
+        found += [sentences[name] for name in ("predicted", "oracle") if name in sentences][:1]
+    if exchange.possible:
+        found += _verdicts(exchange)
+    elif evidence.roles.large is None:
+        found.append("No larger model was run, so whether a bigger model is better is not known.")
+    return found
+
+
+def _best(evidence: Evidence) -> Iterator[str]:
+    """The best single strategy at the largest budget of best-of-N, beside majority."""
+    curves = [evidence.best_of_n(rule) for rule in ("majority", "best", "weighted")]
+    curves += list(evidence.searches_by("weighted").values())
+    points = [point for curve in curves if curve for point in curve.points]
+    if not points:
+        return
+    top = max(points, key=lambda p: (round(float(p.right.mean()), 9), -p.budget, p.strategy))
+    (accuracy,) = evidence.intervals([top.right])
+    (first,) = evidence.intervals([curves[0].points[0].right])
+    yield (
+        f"On {len(evidence.questions)} questions one sample is right {shown(first)} of the time; "
+        f"the best single strategy recorded, {top.strategy} with {top.rule}, {shown(accuracy)}."
+    )
+
+
+def _verdicts(exchange: Exchange) -> Iterator[str]:
+    """For each R what is better, overall and in which bins."""
+    times = exchange.pair.large_params / exchange.pair.small_params
+    for kind, rule in (("search", "weighted"), ("revisions", "hierarchical")):
+        curve = exchange.optimum.curve(kind, "oracle", rule)
+        if curve is None:
+            continue
+        matches = exchange.matches(curve)
+        parts = []
+        for ratio in exchange.ratios:
+            own = [match for match in matches if match.R == ratio]
+            parts.append(f"at R = {ratio:g} {_verdict(own)}")
+        yield (
+            f"Compute-optimal {kind} against a greedy model of {times:.3g} times the parameters, "
+            f"at equal FLOPs and R inference tokens per pretraining token: {'; '.join(parts)}."
+        )
+
+
+def _verdict(matches: list[Match]) -> str:
+    overall = next(match for match in matches if match.bin is None)
+    text = overall.verdict
+    if overall.difference is not None:
+        text += f" (difference {shown(overall.difference)})"
+    for verdict in (THINK, TRAIN):
+        bins = [
+            str(match.bin + 1)
+            for match in matches
+            if match.bin is not None and match.verdict == verdict
+        ]
+        if bins and verdict != overall.verdict:
+            text += f", but {verdict} in bin{'s' * (len(bins) > 1)} {', '.join(bins)}"
+    return text
+
+
+def warnings(evidence: Evidence) -> list[str]:
+    """What may mislead: unfinished runs, time-outs, verifiers that are of no use."""
+    found = []
+    for run in evidence.unfinished:
+        found.append(
+            f"{run.name} has stored too few of its {len(run.questions)} questions to count; "
+            f"continue it: {run.command}"
+        )
+    for run in evidence.searches:
+        lacking = len(run.questions) - evidence.stored[run.name]
+        if lacking:
+            found.append(
+                f"{run.name} lacks {lacking} of {len(run.questions)} questions; the report is over "
+                f"the {len(evidence.questions)} that every run has. Continue it: {run.command}"
+            )
+        if late := evidence.timeouts[run.name]:
+            found.append(f"{run.name}: grading timed out for {late} candidates, left out.")
+        if run.config["scorer"]["path"] and run.config["scorer"].get("untrained"):
+            found.append(f"{run.name}: its verifier is untrained, so its choices mean nothing.")
+    found += _verifier(evidence)
+    return [*found, *evidence.notes]
+
+
+def _verifier(evidence: Evidence) -> Iterator[str]:
+    """Whether the verifier beats counting votes, at the largest budget."""
+    majority = evidence.best_of_n("majority")
+    for kind in ("prm", "orm"):
+        weighted = evidence.best_of_n("weighted", kind)
+        if majority is None or weighted is None:
+            continue
+        votes = {point.budget: point.right for point in majority.points}
+        point = weighted.points[-1]
+        if point.budget < 2 or point.budget not in votes:
+            continue
+        gain = paired_bootstrap(point.right, votes[point.budget], **evidence.boot)
+        if gain.low <= 0:
+            yield (
+                f"The {kind.upper()} is not shown to beat majority voting: best-of-N weighted less "
+                f"majority at {point.budget:g} generations is {shown(gain)}."
+            )
