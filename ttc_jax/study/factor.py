@@ -87,7 +87,7 @@ def compute_factor(
     factors = paid / needed
 
     # What is only known to lie above, or below, could be anything there.
-    lows, highs = np.where(side > 0, 0.0, factors)[1:], factors[1:]
+    lows, highs = np.where(side > 0, 0.0, factors)[1:], np.where(side < 0, np.inf, factors)[1:]
     return Factor(
         at=at,
         accuracy=float(wanted[0]),
