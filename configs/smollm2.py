@@ -16,20 +16,22 @@ minutes on 2 busy CPU cores.
 Variants, one or more joined by commas: `tiny` (5 questions, 2 short samples: does it run at all),
 `beam` (beam search on 20 questions against an untrained verifier: shows the machinery, its choices
 mean nothing; name a trained one with --config.scorer.path=DIR --config.scorer.format=NAME
---config.scorer.untrained=False), `gsm8k` and `math` (need --config.data.dir=DIR with the JSON lines
-of the set). Strategies: best_of_n(N), beam(N,M), lookahead(N,M,k), dvts(N,M), rebase(N),
-revise(s,p).
+--config.scorer.untrained=False), `sweep` (best-of-64, beams and revisions on 40 questions with the
+verifier of `beam`, and the report of them all), `gsm8k` and `math` (need --config.data.dir=DIR with
+the JSON lines of the set). Strategies: best_of_n(N), beam(N,M), lookahead(N,M,k), dvts(N,M),
+rebase(N), revise(s,p).
 
     ttc run --config=configs/smollm2.py:tiny --workdir=runs/tiny
     ttc run --config=configs/smollm2.py:beam --workdir=runs/beam
     ttc run --config=configs/smollm2.py:beam --config.search.strategy="dvts(N=16,M=4)" \\
         --workdir=runs/dvts
+    ttc run --config=configs/smollm2.py:sweep --workdir=runs/sweep
     ttc run --config=configs/smollm2.py:gsm8k --config.data.dir=DIR --workdir=runs/gsm8k
 """
 
 from ml_collections import ConfigDict
 
-VARIANTS = ("tiny", "beam", "gsm8k", "math")
+VARIANTS = ("tiny", "beam", "sweep", "gsm8k", "math")
 
 # Terse worked examples, one step per line. With them this small model answers far more often, and
 # in a fifth of the tokens, than when the chat template asks it to reason step by step.
@@ -108,6 +110,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.search.delimiter = "\n"
     config.search.max_step = 64  # tokens after which a step is cut
 
+    # A sweep: these strategies, one after the other. Those with settings of their own are pairs in
+    # `runs`, as in ("best_of_n(N=1)", {"model.path": "DIR", "sample.temperature": 0.0}) for the
+    # greedy answer of a larger model.
+    config.sweep = ConfigDict()
+    config.sweep.strategies = ()
+    config.sweep.runs = ()
+    config.sweep.bins = 5  # of difficulty, in the report
+
     # Verifier: a checkpoint as for the model, "" for none.
     config.scorer = ConfigDict()
     config.scorer.path = ""
@@ -154,6 +164,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.scorer.path = config.model.path
         config.scorer.untrained = True
         config.data.limit = 20
+    if "sweep" in variants:
+        config.job = "sweep"
+        config.sweep.strategies = (
+            "best_of_n(N=64)", "beam(N=4,M=4)", "beam(N=16,M=4)", "revise(s=4,p=4)",
+        )  # fmt: skip
+        config.scorer.path = config.model.path
+        config.scorer.untrained = True
+        config.data.limit = 40
     if "tiny" in variants:
         config.data.limit = 5
         config.search.strategy = "beam(N=2,M=2)" if "beam" in variants else "best_of_n(N=2)"
@@ -163,4 +181,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.engine.segment = 32
         config.report.ks = (1, 2)
         config.report.resamples = 1000
+        if "sweep" in variants:
+            config.data.limit = 8
+            config.sweep.bins = 2
+            config.sweep.strategies = ("best_of_n(N=8)", "beam(N=4,M=2)", "revise(s=2,p=2)")
     return config.lock()

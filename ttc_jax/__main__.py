@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from ttc_jax import __version__
-from ttc_jax.run.commands import run, show
+from ttc_jax.run.commands import flops, report, run, show
 
-COMMANDS = {"run": run, "show": show}
+COMMANDS = {"run": run, "show": show, "report": report, "flops": flops}
 USAGE = "usage: {}\n\nttc --version prints the version.".format(
     "\n\n       ".join(command.USAGE for command in COMMANDS.values())
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Column, Table
 
+from ttc_jax.study.summary import RULES
+
 
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
     """What to print of results.json: figures by level, counts, speed, and where the files lie."""
@@ -32,6 +34,22 @@ def figures_table(figures: Mapping[str, Mapping]) -> Table:
     for level, row in figures.items():
         cells = [_percent(row[name]) if name in row else "-" for name in names]
         table.add_row(level, str(row["questions"]), *cells)
+    return table
+
+
+def runs_table(runs: Mapping[str, Mapping]) -> Table:
+    """One line a run, one column a rule that selects an answer: mean and interval, in percent.
+
+    Of each run, by the name of its directory: strategy, generations and figures over all questions.
+    """
+    names = {name.split("@")[0] for run in runs.values() for name in run["figures"] if "@" in name}
+    rules = [rule for rule in RULES if rule in names]
+    right = [Column(rule + " %", justify="right", no_wrap=True) for rule in rules]
+    table = Table("strategy", Column("n", justify="right"), *right, "in", box=box.SIMPLE_HEAD)
+    for name, run in runs.items():
+        own = [run["figures"].get(f"{rule}@{run['generations']}") for rule in rules]
+        cells = [_percent(value) if value else "-" for value in own]
+        table.add_row(run["strategy"], str(run["figures"]["questions"]), *cells, name)
     return table
 
 
