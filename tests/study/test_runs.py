@@ -38,6 +38,8 @@ def test_runs_are_found_below_a_directory_once_and_in_order(tmp_path):
         write_run(tmp_path / name, questions=2, answered=0)
     (tmp_path / "study" / "link").symlink_to(tmp_path / "study")  # a loop
     found = find_runs([tmp_path / "study", tmp_path / "other", tmp_path / "study" / "a"])
+    (tmp_path / "alias").symlink_to(tmp_path / "study")
+    assert find_runs([tmp_path / "study", tmp_path / "alias"]) == found[:3]
     names = ["study/a", "study/b", "study/deep/er/c", "other/a"]
     assert [run.name for run in found] == names
     assert [run.path for run in found] == [tmp_path / name for name in names]

@@ -18,6 +18,7 @@ VALUES = (
     (0.0, 0.5, 1.0),
     (0.1, 0.2, 0.3, 0.6),  # sums that are equal in decimals, not in floating point
     (1e-30, 1e-20, 2e-20, 0.7),
+    (-1.0, -0.5, 0.0, 0.5),  # not of a verifier, but of a rule that is right for them too
 )
 
 
@@ -34,16 +35,20 @@ def right_by(rule, classes, right, values) -> bool:
 
 
 def pool(rng, n):
-    """A pool with ties of every kind; a right candidate always has an answer."""
-    classes = rng.integers(rng.integers(-2, 1), rng.integers(1, 5), n).astype(np.int32)
-    right = (classes >= 0) & (rng.random(n) < rng.choice([0.0, 0.3, 1.0]))
-    return classes, right, rng.choice(VALUES[rng.integers(len(VALUES))], n)
+    """A pool with ties of every kind, now and then without any answer."""
+    classes = rng.integers(rng.choice([-2, -1, 0]), rng.choice([1, 2, 3]), n)
+    if rng.random() < 0.1:
+        classes[:] = -1
+    right = (classes >= 0) & (rng.random(n) < 0.5)  # whether equals are right may differ
+    some = rng.integers(len(VALUES) + 1)
+    values = rng.random(n) if some == len(VALUES) else rng.choice(VALUES[some], n)
+    return classes.astype(np.int32), right, values
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_subset_selects_what_the_rule_selects(rule):
     rng = np.random.default_rng(0)
-    for i in range(60):
+    for i in range(100):
         n = int(rng.integers(1, 8))
         arrays = pool(rng, n)
         found = selected(rule, *arrays, range(1, n + 1), key=f"q{i}", draws=ALL)
@@ -67,7 +72,7 @@ def test_random_subsets_are_judged_by_the_rule_too(rule):
 @pytest.mark.parametrize("rule", [*RULES, "hierarchical"])
 def test_subsets_of_chains_select_what_the_rule_selects(rule):
     rng = np.random.default_rng(2)
-    for i in range(40):
+    for i in range(80):
         P, s = int(rng.integers(1, 6)), int(rng.integers(1, 4))
         classes, right, values = (a.reshape(P, s) for a in pool(rng, P * s))
         found = selected_of_chains(
@@ -137,6 +142,25 @@ def test_subsets_are_of_the_size_and_distinct_where_all_are_taken():
     assert many.of(37).shape == (50, 100) and (many.of(37).sum(axis=1) == 37).all()
     assert many.of(1).sum() == 100  # exact for one, whatever the number of draws
     assert not (many.of(37) & ~many.of(38)).any()
+
+
+@pytest.mark.parametrize("votes, rival", [
+    ([0.1] * 6, 0.6000000000000001),
+    ([0.1, 0.7, 0.3], 1.0999999999999999),
+    ([2.0**-53, 2.0**-53, 1.0], 1 + 2.0**-52),
+    ([2.0**-60] * 3, 3 * 2.0**-60),
+    ([2.0**-44, 2.0**-44, 2.0**-44, 600.0], 600 + 2.0**-43 + 2.0**-44),
+])  # fmt: skip
+def test_sums_are_compared_as_the_rule_does(votes, rival):
+    n = len(votes) + 1
+    assert math.fsum(votes) == rival
+    for first in (0, 1):  # of equals the one seen first wins
+        classes = np.array([1] * first + [0] * len(votes) + [1] * (1 - first))
+        values = np.array([rival] * first + votes + [rival] * (1 - first))
+        for winning in (0, 1):
+            right = classes == winning
+            found = selected("weighted", classes, right, values, [n], key="q")
+            assert found.tolist() == [right_by("weighted", classes, right, values)]
 
 
 def test_random_subsets_hold_every_candidate_equally_often():
