@@ -133,11 +133,7 @@ class Evidence:
             for run in self.runs_of(role, kind)
             if isinstance(run.strategy, BestOfN) and not greedy(run)
         ]
-        return max(
-            found,
-            key=lambda run: (run.strategy.generations, run.verifier is not None, run.name),
-            default=None,
-        )
+        return max(found, key=_merit, default=None)
 
     # ------------------------------------------------------------------ curves
 
@@ -314,6 +310,12 @@ def _spent(pools: Iterable[Pool]) -> tuple[Counter, Counter]:
         spent.update(pool.flops)
         discarded.update(pool.discarded)
     return spent, discarded
+
+
+def _merit(run: Run) -> tuple:
+    """Of pools the one with most samples, of these one that a PRM has scored, comes out highest."""
+    kind = run.verifier.kind if run.verifier else ""
+    return run.strategy.generations, kind == "prm", bool(kind), run.name
 
 
 def _draws(run: Run) -> tuple:

@@ -74,4 +74,4 @@ class Lacking:
 
 def _format(run: Run) -> str:
     scorer = run.config["scorer"]
-    return scorer["format"] if scorer["path"] else ""
+    return scorer.get("format", "") if scorer["path"] else ""
