@@ -11,6 +11,7 @@ from ttc_jax.study.plots import Panel
 from ttc_jax.study.stats import Interval
 
 MANY = 1e6  # values on x from which on decades are marked instead of doublings: FLOPs
+_ROUNDING = 1e-6  # of the room at an end: less than this below 0 is 0
 DOUBLINGS = 11  # the most that are all marked
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 
@@ -88,12 +89,9 @@ def y_scale(panel: Panel) -> Scale:
     if panel.bars:
         low, high = min(low, 0.0), max(high, 0.0)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    bottom, top = low - room, high + room
-    if panel.bars:
-        bottom, top = min(bottom, 0.0) if low < 0 else 0.0, top if high > 0 else 0.0
-    if panel.y_unit == "%" and low >= 0:
-        bottom = max(bottom, 0.0)
-    return Scale(bottom, top)
+    least = low > -_ROUNDING * room and (panel.bars or panel.y_unit == "%")
+    most = high < _ROUNDING * room and panel.bars
+    return Scale(max(low - room, 0.0) if least else low - room, 0.0 if most else high + room)
 
 
 def scaled(panel: Panel, y: Interval) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from matplotlib.transforms import Affine2D
 from ttc_jax.study.axes import columns
 from ttc_jax.study.colours import GRID, INK, PAPER, SOFT
 from ttc_jax.study.legend import Entry, entries
-from ttc_jax.study.panel import POINTS, draw_panel, pointed, stroke
+from ttc_jax.study.panel import POINTS, check, draw_panel, pointed, stroke
 from ttc_jax.study.plots import Figure, Panel
 from ttc_jax.study.vector import cleaned
 
@@ -70,6 +70,8 @@ def draw(figure: Figure) -> Canvas:
         raise ValueError(f"figure {figure.key} has no panels: {figure.missing or 'nothing'}")
     across = len(figure.panels) if len(figure.panels) < 4 else 2 if len(figure.panels) == 4 else 3
     down = math.ceil(len(figure.panels) / across)
+    for panel in figure.panels:
+        check(panel)
     found = entries(figure.panels)
     with matplotlib.rc_context(STYLE):
         width = across * PANEL[0]

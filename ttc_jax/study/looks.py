@@ -35,29 +35,31 @@ _CROSS = Look(colours.INDIGO, "X", (1.2, 1.6))
 _HEXAGON = Look(colours.ROSE, "h", (8, 2, 1.5, 1.5, 1.5, 2))
 _PENTAGON = Look(colours.SKY, "p", (10, 2))
 _SQUARE = Look(colours.GREY, "s")
-_THIN = Look(colours.INK, "d", (1.2, 1.6))
+_THIN = Look(colours.INK, "d", (3.5, 1.5))
 _CYCLE = (_DISC, _UP, _DOWN, _DIAMOND, _PLUS, _CROSS, _HEXAGON, _PENTAGON, _SQUARE)
 _MARKERS = tuple(look.marker for look in _CYCLE)
 
 _LOOKS = {
     "majority": _SQUARE,
-    "best": _PLUS,
+    "best": _THIN,
     "weighted": _DISC,
     "hierarchical": _UP,
-    "coverage": _THIN,
+    "coverage": _PENTAGON,
     "pass": _PENTAGON,
     "likelihood": _CROSS,
     "best_of_n": _DISC,
     "beam_4": _UP,
     "beam_sqrt": _DOWN,
     "lookahead_1_sqrt": _DIAMOND,
+    "lookahead_1_4": Look(colours.TEAL, "<", (2, 1.2)),
     "lookahead_3_sqrt": _PLUS,
     "lookahead_3_4": _CROSS,
     "dvts_4": _HEXAGON,
+    "dvts_sqrt": Look(colours.ROSE, ">", (2, 1.2)),
     "rebase": _PENTAGON,
     "revise": _DIAMOND,
     "sequential": _UP,
-    "parallel": _DISC,
+    "parallel": _PENTAGON,
     "oracle": _UP,
     "predicted": _DOWN,
     "few": _PLUS,
@@ -99,7 +101,7 @@ def look(name: str) -> Look:
 
     Names made of a number have the colour of its place: "bin_1" (the easiest) to "bin_5",
     "budget_16" (generations), "ratio_1:4" or "ratio_0.25" (sequential to parallel). An unknown
-    name has one of the usual looks, always the same.
+    name has the colour of one usual look and the marker of another, always the same.
     """
     kind, _, number = name.rpartition("_")
     if name in _LOOKS:
@@ -113,7 +115,9 @@ def look(name: str) -> Look:
     if kind == "ratio" and (ratio := _ratio(number)):
         at = math.log2(ratio)
         return Look(ramp(OPPOSED, (at + 8) / 16), _MARKERS[round(at) % len(_MARKERS)])
-    return _CYCLE[zlib.crc32(name.encode("utf-8")) % len(_CYCLE)]
+    number = zlib.crc32(name.encode("utf-8"))
+    colour, form = (_CYCLE[at % len(_CYCLE)] for at in (number, number // len(_CYCLE)))
+    return Look(colour.colour, form.marker, form.dashes)
 
 
 def of_strategy(strategy: str) -> str:
@@ -123,9 +127,8 @@ def of_strategy(strategy: str) -> str:
     if name == "revise" and {"s", "p"} <= values.keys():
         return f"ratio_{values['s']}:{values['p']}"
     width = "4" if values.get("M") == "4" else "sqrt"
-    kind = {"beam": "beam", "lookahead": f"lookahead_{values.get('k')}", "dvts": "dvts"}.get(name)
-    known = kind and f"{kind}_{width}"
-    return known if known in _LOOKS else kind if kind in _LOOKS else name
+    kind = f"lookahead_{values.get('k')}" if name == "lookahead" else name
+    return f"{kind}_{width}" if f"{kind}_{width}" in _LOOKS else kind
 
 
 def _ratio(text: str) -> float | None:

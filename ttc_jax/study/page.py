@@ -5,7 +5,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ttc_jax.study.cases import Examples
 from ttc_jax.study.ledger import spent, used_phases
 from ttc_jax.study.legend import entries
 from ttc_jax.study.plots import Figure, Panel
+from ttc_jax.study.savings import savings
 from ttc_jax.study.sheet import csv_text, sheets
 from ttc_jax.study.vector import declared, inlined, variable
 
@@ -101,7 +102,9 @@ def render(
         "tiles": list(_tiles(findings)),
         "figures": shown,
         "missing": [figure for figure in figures if not figure.panels],
-        "matched": _by_convention(findings.get("matched") or []),
+        "savings": savings(findings.get("factors") or []),
+        "matched": _grouped(findings.get("matched") or [], _compared),
+        "break_even": _grouped(findings.get("break_even") or [], _convention),
         "ledger": [spent(row, phases) for row in ledger],
         "phases": phases,
         "examples": examples,
@@ -177,11 +180,11 @@ def _tiles(findings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     questions, runs = findings.get("questions") or {}, findings.get("runs") or []
     if questions.get("n"):
         bins = questions.get("bins") or []
-        sizes = ", ".join(words.amount(size) for size in bins)
+        sizes = ", ".join(map(words.amount, bins))
         yield "questions", words.amount(questions["n"]), f"bins of {sizes}" if bins else ""
     if runs:
-        whole = sum(bool(run.get("expected")) and run["done"] >= run["expected"] for run in runs)
-        yield "runs", words.amount(len(runs)), "" if whole == len(runs) else f"{whole} complete"
+        left = sum(unfinished(run) for run in runs)
+        yield "runs", words.amount(len(runs)), f"{left} not finished" if left else "all finished"
     flops, seconds = (sum(run.get(key) or 0 for run in runs) for key in ("flops", "seconds"))
     if flops:
         yield "compute", f"{words.si(flops)}FLOPs", "all runs together"
@@ -189,11 +192,27 @@ def _tiles(findings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "time", words.duration(seconds), "all runs together"
 
 
-def _by_convention(matched: Sequence[Mapping]) -> dict[str, list[Mapping]]:
+def unfinished(run: Mapping) -> bool:
+    """Whether a run has not answered all its questions yet."""
+    return bool(run.get("expected")) and (run.get("done") or 0) < run["expected"]
+
+
+def _grouped(rows: Sequence[Mapping], name: Callable[[Mapping], str]) -> dict[str, list[Mapping]]:
     found: dict[str, list[Mapping]] = {}
-    for comparison in matched:
-        found.setdefault(comparison["convention"], []).append(comparison)
+    for row in rows:
+        found.setdefault(name(row), []).append(row)
     return found
+
+
+def _compared(comparison: Mapping) -> str:
+    """What is compared: the columns of one table."""
+    small, large = comparison.get("small", "small model"), comparison.get("large", "")
+    against = f"{small} against the larger model{', ' if large else ''}{large}"
+    return f"{against}, FLOPs by the convention “{comparison['convention']}”"
+
+
+def _convention(row: Mapping) -> str:
+    return row.get("convention", "")
 
 
 def _forest(difference: Mapping, columns: Sequence[Mapping]) -> dict[str, float]:
@@ -235,6 +254,12 @@ def _environment() -> jinja2.Environment:
         "score": words.score,
         "mark": words.mark,
         "unit": words.unit,
+        "sentence": words.sentence,
+        "shown_as": lambda value, name: getattr(words, name)(value),
+        "unfinished": unfinished,
+        "rules": lambda table: sorted(
+            {cell.get("rule") or "" for row in table["rows"] for cell in row["cells"] if cell}
+        ),
         "colour": lambda name: variable(looks.look(name).colour),
         "strategy_look": looks.of_strategy,
         "bins": lambda columns: list(

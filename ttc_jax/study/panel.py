@@ -23,13 +23,8 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def draw_panel(place: Axes, panel: Panel) -> None:
-    """Draws the panel into `place`.
-
-    Raises:
-      ValueError: a panel without values, with lines and bars at once, or with bars that do not fit
-        its groups.
-    """
-    _check(panel)
+    """Draws the panel into `place`; raises as `check` does."""
+    check(panel)
     place.grid(axis="y")
     place.tick_params(length=0, left=False, bottom=False, pad=4)
     place.set_xlabel(panel.x_label)
@@ -52,7 +47,13 @@ def draw_panel(place: Axes, panel: Panel) -> None:
         _draw_marks(place, panel)
 
 
-def _check(panel: Panel) -> None:
+def check(panel: Panel) -> None:
+    """Refuses a panel that cannot be drawn.
+
+    Raises:
+      ValueError: there are no values, both bars and lines, bars that do not fit the groups, or x
+        that do not fit the y of a line.
+    """
     if panel.bars and (panel.lines or panel.stars or panel.marks):
         raise ValueError(f"panel {panel.title!r} has both bars and lines; give it one of them")
     for bars in panel.bars:
@@ -89,7 +90,9 @@ def _draw_line(place: Axes, panel: Panel, line: Line, height: float) -> None:
         place.vlines(line.x, lows, highs, color=style.colour, lw=0.8, alpha=0.35, zorder=height)
     else:
         place.fill_between(line.x, lows, highs, color=style.colour, alpha=faint, lw=0, zorder=2)
-    place.plot(line.x, means, zorder=height, **stroke(line.look, line.dashed, line.scatter))
+    place.plot(
+        line.x, means, zorder=height, clip_on=False, **stroke(line.look, line.dashed, line.scatter)
+    )
 
 
 def stroke(name: str, dashed: bool, scatter: bool) -> dict:
@@ -111,7 +114,7 @@ def stroke(name: str, dashed: bool, scatter: bool) -> dict:
 def _draw_star(place: Axes, panel: Panel, star: Star) -> None:
     mean, low, high = scaled(panel, star.y)
     place.vlines([star.x], [low], [high], color=INK, lw=0.9, zorder=5)
-    place.plot([star.x], [mean], zorder=6, **pointed(look(star.look).colour))
+    place.plot([star.x], [mean], zorder=6, clip_on=False, **pointed(look(star.look).colour))
 
 
 def pointed(colour: str) -> dict:
@@ -192,7 +195,7 @@ def _draw_stack(
         place.vlines([at], [low], [high], color=INK, lw=0.7, alpha=0.8, zorder=3)
         if named:
             place.annotate(
-                f"{mean:{sign}.1f}".replace("-", MINUS),
+                f"{round(mean, 1) or 0.0:{sign if round(mean, 1) else ''}.1f}".replace("-", MINUS),
                 (middle, min(low, 0.0) if mean < 0 else high),
                 (0, -2 if mean < 0 else 2),
                 textcoords="offset points",

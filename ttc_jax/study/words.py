@@ -22,12 +22,15 @@ def known(value: object) -> bool:
 
 def percent(share: float | None) -> str:
     """A share in percent, without the sign: 0.4321 is "43.2"."""
-    return f"{100 * share:.1f}".replace("-", "\N{MINUS SIGN}") if known(share) else NOTHING
+    return f"{100 * share:.1f}".replace("-0.0", "0.0") if known(share) else NOTHING
 
 
 def signed(share: float | None) -> str:
     """A difference of shares in percent points: "+3.1"."""
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}") if known(share) else NOTHING
+    if not known(share):
+        return NOTHING
+    points = round(100 * share, 1)
+    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"
 
 
 def amount(value: float | None) -> str:
@@ -53,7 +56,7 @@ def duration(seconds: float | None) -> str:
     if whole < 60:
         return f"{seconds:.3g} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
     minutes = round(seconds / 60)
     if minutes < 24 * 60:
         return f"{minutes // 60} h {minutes % 60} min"
@@ -78,3 +81,8 @@ def verdict(name: str) -> str:
 def unit(name: str) -> str:
     """The unit of a budget in words."""
     return {"flops": "FLOPs per question"}.get(name, name)
+
+
+def sentence(text: str) -> str:
+    """A text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
