@@ -58,6 +58,7 @@ def test_a_working_directory_can_be_given_as_a_dot(tmp_path, monkeypatch):
     write_run(tmp_path / "study" / "a", questions=2, answered=0)
     monkeypatch.chdir(tmp_path / "study")
     assert [run.name for run in find_runs(["."])] == ["study/a"]
+    assert [run.name for run in find_runs(["../study"])] == ["study/a"]
 
 
 def test_what_is_no_run_is_ignored(tmp_path):

@@ -174,7 +174,7 @@ def own_flops(pool: Pool, rule: str) -> np.ndarray:
 def prompt_flops(pool: Pool, rule: str) -> float:
     """FLOPs of the plain prompt, which all candidates share."""
     return sum(
-        pool.flops[phase] - pool.own.get(phase, np.zeros(1)).sum()
+        pool.flops[phase] - pool.own[phase].sum()
         for phase in PROMPT_PHASES
         if phase in pool.flops and _needed(phase, rule)
     )

@@ -35,8 +35,8 @@ class Pool:
       steps: for each candidate the scores along its whole path; () where there are none.
       chain: attempts per chain of revisions, 0 for none.
       tokens: i64[n], sampled along the path of each candidate.
-      own: FLOPs by phase, f64[n], of nodes on the path of this candidate alone; later prompts
-        count, the plain one does not. With best_of_n and revise that is every other node.
+      own: FLOPs by the phases of `flops`, f64[n], of nodes on the path of this candidate alone;
+        later prompts count, the plain one does not. With best_of_n and revise that is all but it.
       flops: FLOPs by phase of the whole tree.
       discarded: the part of `flops` spent on nodes on no candidate's path.
       timeouts: number of candidates whose grading timed out.
@@ -162,7 +162,8 @@ def rescored(pool: Pool, aggregate: str) -> Pool:
 def split(pool: Pool, m: int) -> tuple[Pool, Pool]:
     """The first m candidates and the others, as if each part had been sampled by itself.
 
-    Both carry what the plain prompt cost. Candidates whose grading timed out count with the rest.
+    For candidates (or chains) that are independent of each other. Both parts carry what the plain
+    prompt cost. Candidates whose grading timed out count with the rest.
 
     Raises:
       ValueError: one part would be empty, or a chain cut in two.

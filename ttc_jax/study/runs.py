@@ -101,7 +101,7 @@ def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
     for workdir in map(Path, workdirs):
         if not workdir.is_dir():
             raise FileNotFoundError(f"no directory {workdir}; give the --workdir of a run")
-        top = workdir.absolute()
+        top = workdir.resolve() if ".." in workdir.parts else workdir.absolute()
         inside = [path for path in _directories(top, set()) if _record(path) is not None]
         if not inside:
             raise ValueError(

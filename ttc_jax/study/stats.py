@@ -116,7 +116,7 @@ def bootstrap(
 
 
 def percentiles(means: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The bounds between which the middle `level` of the resamples lies.
+    """The bounds between which the middle `level` of the resamples f64[n_resamples] lies.
 
     Raises:
       ValueError: a level outside (0, 1).
