@@ -89,7 +89,7 @@ def write_report(
 def render(
     findings: Mapping[str, Any], figures: Sequence[Figure] = (), examples: Examples | None = None
 ) -> str:
-    """The page as HTML; every key of `findings` may be missing or empty.
+    """The page as HTML. For `findings` see the function of that name; every key may be missing.
 
     Raises:
       ValueError: a figure that cannot be drawn, or a key that is no file name or occurs twice.
