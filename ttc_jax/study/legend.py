@@ -38,7 +38,9 @@ def entries(panels: Sequence[Panel]) -> list[Entry]:
         for bars in panel.bars:
             if bars.stack:
                 what, _, which = bars.name.rpartition(", ")
-                found.append(Entry(what or bars.stack, "bar", "", toned(bars.look, 0.75, stacked=True)))
+                found.append(
+                    Entry(what or bars.stack, "bar", "", toned(bars.look, 0.75, stacked=True))
+                )
                 shades.append(Entry(which, "bar", "", _tint(GREY, bars.shade)))
             else:
                 found.append(Entry(bars.name, "bar", "", toned(bars.look, bars.shade)))
