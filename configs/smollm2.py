@@ -17,8 +17,9 @@ Variants, one or more joined by commas: `tiny` (5 questions, 2 short samples: do
 `beam` (beam search on 20 questions against an untrained verifier: shows the machinery, its choices
 mean nothing; name a trained one with --config.scorer.path=DIR --config.scorer.format=NAME
 --config.scorer.untrained=False), `sweep` (best-of-64, beams and revisions on 40 questions with the
-verifier of `beam`, and the report of them all), `gsm8k` and `math` (need --config.data.dir=DIR with
-the JSON lines of the set). Strategies: best_of_n(N), beam(N,M), lookahead(N,M,k), dvts(N,M),
+verifier of `beam`, and the report of them all), `probe` (learns from the samples of a finished
+best-of-N to tell from a question how easy it is), `gsm8k` and `math` (need --config.data.dir=DIR
+with the JSON lines of the set). Strategies: best_of_n(N), beam(N,M), lookahead(N,M,k), dvts(N,M),
 rebase(N), revise(s,p).
 
     ttc run --config=configs/smollm2.py:tiny --workdir=runs/tiny
@@ -26,12 +27,14 @@ rebase(N), revise(s,p).
     ttc run --config=configs/smollm2.py:beam --config.search.strategy="dvts(N=16,M=4)" \\
         --workdir=runs/dvts
     ttc run --config=configs/smollm2.py:sweep --workdir=runs/sweep
+    ttc run --config=configs/smollm2.py:probe --config.probe.source=runs/smollm2 \\
+        --workdir=runs/probe
     ttc run --config=configs/smollm2.py:gsm8k --config.data.dir=DIR --workdir=runs/gsm8k
 """
 
 from ml_collections import ConfigDict
 
-VARIANTS = ("tiny", "beam", "sweep", "gsm8k", "math")
+VARIANTS = ("tiny", "beam", "sweep", "probe", "gsm8k", "math")
 
 # Terse worked examples, one step per line. With them this small model answers far more often, and
 # in a fifth of the tokens, than when the chat template asks it to reason step by step.
@@ -118,6 +121,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.sweep.runs = ()
     config.sweep.bins = 5  # of difficulty, in the report
 
+    # The work directory of best-of-N samples that a probe learns from.
+    config.probe = ConfigDict({"source": ""})
+
     # Verifier: a checkpoint as for the model, "" for none.
     config.scorer = ConfigDict()
     config.scorer.path = ""
@@ -172,6 +178,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.scorer.path = config.model.path
         config.scorer.untrained = True
         config.data.limit = 40
+    if "probe" in variants:
+        config.job = "probe"
     if "tiny" in variants:
         config.data.limit = 5
         config.search.strategy = "beam(N=2,M=2)" if "beam" in variants else "best_of_n(N=2)"

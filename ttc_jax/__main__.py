@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from ttc_jax import __version__
-from ttc_jax.run.commands import flops, report, run, show
+from ttc_jax.run.commands import flops, report, run, show, solve
 
-COMMANDS = {"run": run, "show": show, "report": report, "flops": flops}
+COMMANDS = {"run": run, "show": show, "report": report, "solve": solve, "flops": flops}
 USAGE = "usage: {}\n\nttc --version prints the version.".format(
     "\n\n       ".join(command.USAGE for command in COMMANDS.values())
 )
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[name].main(argv[1:])
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command continues", file=sys.stderr)
+        again = "; the same command continues" if name == "run" else ""
+        print(f"\ninterrupted{again}", file=sys.stderr)
         return 130
     except (ValueError, OSError, flags.Error) as error:
         if "--traceback" in argv:

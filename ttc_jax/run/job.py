@@ -9,13 +9,13 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from ttc_jax.core.records import RunRecord, write_json_atomic
-from ttc_jax.run import labels, search, settings, sweep, train
+from ttc_jax.run import labels, probe, search, settings, sweep, train
 from ttc_jax.run.models import Models
 from ttc_jax.run.place import Launch
 
 # Each has check(config), depends_on(config, questions), run(config, questions, place) and
 # report(results, path).
-JOBS = {"search": search, "sweep": sweep, "labels": labels, "train": train}
+JOBS = {"search": search, "sweep": sweep, "labels": labels, "train": train, "probe": probe}
 
 
 def run(

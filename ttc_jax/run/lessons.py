@@ -72,6 +72,14 @@ def check_source(config: ConfigDict) -> None:
             )
 
 
+def fingerprint(source: Path) -> str:
+    """The key of the settings that made a source, wherever it lies."""
+    made = read_json(source / "config.json")
+    if "key" not in made:
+        raise ValueError(f"{source} is no work directory: config.json has no key")
+    return made["key"]
+
+
 def lesson(
     config: ConfigDict,
     questions: Mapping[str, Question],

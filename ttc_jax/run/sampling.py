@@ -55,16 +55,7 @@ def sample(
     def on_segment(progress: Progress) -> None:
         nonlocal last
         recorder.tick()
-        display.update(
-            progress.done_questions,
-            progress.live_rows,
-            progress.rows,
-            progress.new_tokens,
-            rounds=progress.rounds if strategy.stepwise else None,
-            pages=progress.pages,
-            pages_used=progress.pages_used,
-            lookahead=progress.lookahead_tokens,
-        )
+        show(display, progress, strategy.stepwise)
         if progress.seconds - last >= METRICS_EVERY_S:
             last = progress.seconds
             note(progress)
@@ -83,6 +74,20 @@ def sample(
     finally:  # what was computed was paid for, stored or not
         note(scheduler.progress)
     return store
+
+
+def show(display: ProgressDisplay, progress: Progress, stepwise: bool) -> None:
+    """Shows where a run of a search stands; rounds only where it goes step by step."""
+    display.update(
+        progress.done_questions,
+        progress.live_rows,
+        progress.rows,
+        progress.new_tokens,
+        rounds=progress.rounds if stepwise else None,
+        pages=progress.pages,
+        pages_used=progress.pages_used,
+        lookahead=progress.lookahead_tokens,
+    )
 
 
 def timing(path: Path) -> dict[str, float]:

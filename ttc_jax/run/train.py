@@ -34,7 +34,14 @@ from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, with_value_head
 from ttc_jax.run import settings
 from ttc_jax.run.card import card
-from ttc_jax.run.lessons import POLICIES, VERIFIERS, Lesson, check_source, lesson
+from ttc_jax.run.lessons import (
+    POLICIES,
+    VERIFIERS,
+    Lesson,
+    check_source,
+    fingerprint,
+    lesson,
+)
 from ttc_jax.run.models import asked
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
@@ -69,7 +76,7 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
         del values[name]
     depends |= {f"train.{name}": value for name, value in values.items()}
     if config.train.kind != "sft":
-        depends["train.source"] = _fingerprint(Path(config.train.source))
+        depends["train.source"] = fingerprint(Path(config.train.source))
     if config.train.select:
         for group in ("sample", "search"):
             depends |= {f"{group}.{k}": v for k, v in config[group].to_dict().items()}
@@ -232,14 +239,6 @@ def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, 
         key = jax.random.key(config.seed + 1)
         model = lora.with_adapters(model, t.lora.rank, key, alpha=t.lora.alpha or None)
     return model, tokenizer, files
-
-
-def _fingerprint(source: Path) -> str:
-    """The key of the settings that made a source, wherever it lies."""
-    made = read_json(source / "config.json")
-    if "key" not in made:
-        raise ValueError(f"{source} is no work directory: config.json has no key")
-    return made["key"]
 
 
 # ---------------------------------------------------------------- parts of a run
