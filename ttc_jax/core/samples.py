@@ -59,7 +59,10 @@ class Sample:
       verdict: what grading found, "" for nodes that are no candidates.
       logprob: sum over `tokens`, in nats.
       finish: "step" (it could go on), "stop", "length", or "unread" (too long for the verifier).
-      flops: FLOPs by phase.
+      flops: useful FLOPs by phase, whole numbers (exact below 2^53): "prefill" of the plain prompt,
+        "revision_context" of later ones, "decode", "lookahead", "rollout"; of the verifier
+        "verifier_prefill", "verify", "verify_lookahead", and "verify_context" where attempts are
+        read again for a later prompt.
       round: how often the strategy had asked for samples or prompts before.
       role: "prompt", "candidate", "expanded" (something was sampled after it) or "pruned".
       place: among the candidates, from 0, in the order of the strategy; -1 elsewhere, and where
@@ -67,10 +70,9 @@ class Sample:
       value: what the strategy compared, None without a verifier.
       ahead, ahead_scores: text of the rollout at whose end `value` was read, and the scores of its
         steps; empty without lookahead.
-      usage: tokens by phase (prefill, decode, lookahead, verify, verify_lookahead); a whole
-        solution sampled only to estimate the value of its parent has "rollout" in place of
-        "decode"; on the plain prompt also the most pages held by the question ("pages",
-        "verifier_pages").
+      usage: tokens by the same phases; a whole solution sampled only to estimate the value of its
+        parent has "rollout" in place of "decode"; on the plain prompt also the most pages held by
+        the question ("pages", "verifier_pages").
 
     The defaults are those of plain best-of-N, where every row is a candidate.
     """
