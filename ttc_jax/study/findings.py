@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a report says, as plain values: the content of its results.json."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -162,16 +163,16 @@ def _break_evens(exchange: Exchange) -> Iterator[dict[str, Any]]:
 
 
 def _ledger(evidence: Evidence, run: Run) -> dict[str, Any]:
-    """What a run cost: useful FLOPs by phase, and what the devices executed for them."""
+    """What a run cost: useful FLOPs by phase, those discarded apart, and what was executed."""
     timing = run.timing()
     executed = timing["ledger"]
-    spent, discarded = evidence.spent.get(run.name, (None, None))
+    spent, discarded = evidence.spent.get(run.name, (None, Counter()))
     if spent is None:
-        spent = {phase: counts["useful"] for phase, counts in executed.items()}
+        spent = Counter({phase: counts["useful"] for phase, counts in executed.items()})
     return {
         "run": run.name,
-        "useful": dict(spent),
-        "discarded": float(sum(discarded.values())) if discarded else 0.0,
+        "useful": {phase: flops - discarded[phase] for phase, flops in sorted(spent.items())},
+        "discarded": float(sum(discarded.values())),
         "executed": sum(c["executed"] for c in executed.values()) if executed else None,
         "bytes": sum(c["bytes"] for c in executed.values()) if executed else None,
         "seconds": timing["seconds"] or None,

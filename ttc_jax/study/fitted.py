@@ -14,6 +14,7 @@ from ttc_jax.study.difficulty import Shrinkage
 from ttc_jax.study.policy import UNITS, Allocation
 from ttc_jax.study.probe import Probe
 
+_SHOWN = 5  # of what was considered
 ESTIMATORS = ("predicted", "few", "probe")
 
 
@@ -32,8 +33,8 @@ class Entry:
 
     `accuracy` is cross-validated, `low` and `high` bound its interval over `n` questions. `source`
     is the run whose settings apply, `flops` the mean per question there, `generations` the budget
-    of the strategy itself, `agreed` the share of folds that chose it too. `considered`: all
-    candidates, best first.
+    of the strategy itself, `agreed` the share of folds that chose it too. `considered`: the best
+    candidates in order.
     """
 
     bin: int
@@ -213,7 +214,9 @@ def fit(
             flops=choice.flops,
             generations=float(choice.candidate.budget),
             agreed=choice.agreed,
-            considered=tuple(Considered(c.strategy, c.rule, a) for c, a in choice.considered),
+            considered=tuple(
+                Considered(c.strategy, c.rule, a) for c, a in choice.considered[:_SHOWN]
+            ),
         )
         for choice in allocation.choices(n_resamples=n_resamples)
     )

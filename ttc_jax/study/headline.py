@@ -109,8 +109,8 @@ def _best(evidence: Evidence) -> Iterator[str]:
     (accuracy,) = evidence.intervals([top.right])
     (first,) = evidence.intervals([curves[0].points[0].right])
     yield (
-        f"On {len(evidence.questions)} questions one sample is right {shown(first)} of the time; "
-        f"the best single strategy recorded, {top.strategy} with {top.rule}, {shown(accuracy)}."
+        f"{len(evidence.questions)} questions: one sample is right {shown(first)} of the time, "
+        f"{top.strategy} with {top.rule}, the best strategy, {shown(accuracy)}."
     )
 
 

@@ -25,7 +25,7 @@ def overview(exchange: Exchange) -> Figure:
     panels = []
     for kind, rule, name in (
         ("revisions", "hierarchical", "Revisions"),
-        ("search", "weighted", "Search against a PRM"),
+        ("search", "weighted", "Search by a PRM"),
     ):
         lines = _against(evidence, kind) + optimum.lines(kind, rule)
         if len(lines) < 2:
@@ -67,7 +67,7 @@ def _relative(exchange: Exchange, curve: Curve, name: str) -> Panel:
         y = tuple(_share(found[ratio].difference, found[ratio].large) for ratio in ratios)
         bars.append(Bars(label, f"bin_{1 + 2 * number}", y))
     return Panel(
-        f"{name} against {exchange.pair.large_params / exchange.pair.small_params:.3g} times the "
+        f"{name}: against {exchange.pair.large_params / exchange.pair.small_params:.3g} times the "
         "parameters",
         "inference to pretraining tokens",
         "relative change in accuracy",
@@ -109,7 +109,7 @@ def by_flops(exchange: Exchange) -> Figure:
     panels = []
     for kind, rule, name in (
         ("revisions", "hierarchical", "revisions"),
-        ("search", "weighted", "search against a PRM"),
+        ("search", "weighted", "search by a PRM"),
     ):
         if curve := optimum.curve(kind, "oracle", rule):
             panels.append(_by_bin(exchange, curve, name))
@@ -168,7 +168,7 @@ def _by_bin(exchange: Exchange, curve: Curve, name: str) -> Panel:
         for ratio, budget in zip(exchange.ratios, exchange.budgets(), strict=True):
             marks.append((budget, f"R = {ratio:g}"))
             stars += [
-                Star(f"bin {number + 1}, larger model", f"bin_{number + 1}", budget, value)
+                Star("larger model, greedy", f"bin_{number + 1}", budget, value)
                 for number, members in enumerate(bins)
                 for value in evidence.intervals([exchange.greedy.right], members)
             ]

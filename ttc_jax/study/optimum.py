@@ -101,9 +101,18 @@ class Optimum:
 
 
 def budgets(candidates: Sequence[Measured], unit: str) -> list[float]:
-    """The budgets of an allocation: those that candidates have, or doublings of FLOPs."""
+    """The budgets of an allocation: those that strategies share, or doublings of FLOPs.
+
+    In generations those below the first shared one stay too: there is nothing else to choose, as in
+    best-of-N without a search yet. In between, a budget that only some strategies have would make
+    the allocation worse than a smaller one.
+    """
     if unit == "generations":
-        return sorted({candidate.budget for candidate in candidates})
+        names: dict[float, set[str]] = {}
+        for candidate in candidates:
+            names.setdefault(candidate.budget, set()).add(candidate.strategy.partition("(")[0])
+        shared = [budget for budget in sorted(names) if len(names[budget]) > 1]
+        return [b for b in sorted(names) if not shared or b in shared or b < shared[0]]
     costs = sorted(float(candidate.flops.mean()) for candidate in candidates)
     steps, top = [costs[0] * 1.25], costs[-1]  # room for bins in which the cheapest costs more
     while steps[-1] < top:

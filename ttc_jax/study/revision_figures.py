@@ -182,7 +182,8 @@ def revision_verifiers(evidence: Evidence) -> Figure:
         lines = []
         for kind in kinds:
             if curve := _edge(evidence, evidence.grid("hierarchical", kind), 0):
-                lines.append(line(evidence, curve, kind, f"sequential, {_VERIFIERS[kind]}"))
+                look = "base_prm" if kind == "prm" else kind
+                lines.append(line(evidence, curve, look, f"sequential, {_VERIFIERS[kind]}"))
         if len(lines) < 2:
             continue
         if curve := _edge(evidence, evidence.grid("hierarchical", kinds[0]), 1):

@@ -116,9 +116,9 @@ def search_by_bin(evidence: Evidence, key: str, estimator: str) -> Figure:
     bars = []
     for name, look, curve in series:
         points = [p for p in curve.points if p.budget in _BAR_BUDGETS] if curve else []
-        for i, point in enumerate(points):
+        for point in points:
             y = tuple(evidence.intervals([point.right], members)[0] for members in bins)
-            shade = i / max(1, len(points) - 1)
+            shade = _BAR_BUDGETS.index(point.budget) / (len(_BAR_BUDGETS) - 1)
             bars.append(Bars(f"{name}, N = {point.budget:g}", look, y, stack=look, shade=shade))
     panel = Panel(
         "", "difficulty bin (1 is the easiest)", ACCURACY, groups=bin_names(bins),
