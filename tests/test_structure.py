@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ttc_jax"
-ROOMS = ("core", "model", "data", "decode", "verify", "search", "learn", "study", "run")
+ROOMS = ("core", "model", "data", "decode", "verify", "search", "learn", "study", "report", "run")
 HEADER = (
     "# Copyright 2026 The ttc_jax Authors",
     "# SPDX-License-Identifier: Apache-2.0",
@@ -93,7 +93,7 @@ def test_headers_and_names(path):
 
 
 def test_init_files_hold_only_a_docstring():
-    for path in PACKAGE.glob("*/__init__.py"):
+    for path in PACKAGE.glob("*/**/__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         assert len(body) == 1 and isinstance(body[0], ast.Expr), path
 

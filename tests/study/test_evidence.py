@@ -20,8 +20,8 @@ from study.synthetic_runs import (
 from ttc_jax.core.records import write_json_atomic
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.pool import number_answers, read_pools
-from ttc_jax.study.report_settings import ReportSettings
 from ttc_jax.study.runs import find_runs
+from ttc_jax.study.settings import ReportSettings
 
 QUICK = ReportSettings(resamples=100)
 

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from ttc_jax.core.samples import Sample
 from ttc_jax.data.sources import Question
+from ttc_jax.report.terminal.results import report
 from ttc_jax.run import settings
 from ttc_jax.run.place import Place
 from ttc_jax.run.sampling import sample, timing
@@ -18,7 +19,6 @@ from ttc_jax.search.sampling import BestOfN
 from ttc_jax.search.strategy import Strategy
 from ttc_jax.study import summary
 from ttc_jax.study.stats import bootstrap
-from ttc_jax.study.table import report
 from ttc_jax.verify.grade import Grader
 
 __all__ = ["check", "depends_on", "report", "run"]

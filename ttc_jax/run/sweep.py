@@ -18,11 +18,11 @@ from rich.table import Table
 from ttc_jax.core.records import RunRecord, key_of, write_json_atomic
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
+from ttc_jax.report.terminal.results import runs_table
 from ttc_jax.run import search, settings
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
-from ttc_jax.study.report_settings import ReportSettings
-from ttc_jax.study.table import runs_table
+from ttc_jax.study.settings import ReportSettings
 
 # Groups of settings in which the runs of one sweep may differ.
 OWN = ("model", "prompt", "sample", "search", "scorer", "engine")
@@ -95,7 +95,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
     """What to print of results.json, and of the report that is written now."""
     yield runs_table(results["runs"])
-    from ttc_jax.study.report import report as write_report  # matplotlib takes a second
+    from ttc_jax.report.write import report as write_report  # matplotlib takes a second
 
     yield from write_report([workdir], workdir / "report", ReportSettings(**results["report"]))
 

@@ -29,13 +29,12 @@ from ttc_jax.study.curves import (
 )
 from ttc_jax.study.difficulty import Difficulty, Shrinkage
 from ttc_jax.study.families import families
-from ttc_jax.study.lacking import Lacking
 from ttc_jax.study.pool import Pool, common, number_answers, read_pools, rescored, split
 from ttc_jax.study.probed import probed
-from ttc_jax.study.report_settings import ReportSettings
 from ttc_jax.study.revisions import lost_share, pass_at_revision, revision_grid
 from ttc_jax.study.roles import Roles, assign, greedy, policy_of
 from ttc_jax.study.runs import Run
+from ttc_jax.study.settings import ReportSettings
 from ttc_jax.study.stats import Interval, bootstrap, ratio_bootstrap
 from ttc_jax.study.weak import noisy
 
@@ -52,7 +51,6 @@ class Evidence:
       questions: ids of the Q questions of every array, sorted.
       roles: which policy is which.
       notes: what a reader should know, in sentences.
-      lacking: makes figures that lack data.
       stored: number of questions that each search has stored.
       spent: FLOPs by phase of each search, and the part that was discarded, over all it has stored.
       timeouts: number of candidates whose grading timed out, by run.
@@ -86,7 +84,6 @@ class Evidence:
                 "no question is stored in every run: "
                 + "; ".join(f"{run.name} has {len(pools[run.name])}" for run in self.searches)
             )
-        self.lacking = Lacking(self.searches)
         self.stored = {run.name: len(pools[run.name]) for run in found}
         self.spent = {run.name: _spent(pools[run.name].values()) for run in found}
         self._probed = probed(runs, self.questions)

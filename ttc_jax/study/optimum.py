@@ -6,9 +6,8 @@ import functools
 from collections.abc import Iterable, Sequence
 
 from ttc_jax.study.curves import Curve, Measured
-from ttc_jax.study.evidence import ESTIMATORS, Evidence
+from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.folds import folds
-from ttc_jax.study.plots import Line
 from ttc_jax.study.policy import Allocation, allocate
 
 KINDS = ("search", "revisions", "everything")
@@ -65,26 +64,6 @@ class Optimum:
         grids = [evidence.grid(one) for one in ("majority", "hierarchical")]
         # One chain of one attempt is best-of-N of another policy: it stays, with its own name.
         return found + tuple(point for grid in grids for point in grid.values())
-
-    def lines(self, kind: str, rule: str = "weighted", charged: bool = False) -> list[Line]:
-        """A line for each estimate of difficulty; `charged` with what estimating cost."""
-        evidence, found = self.evidence, []
-        for estimator in ESTIMATORS:
-            allocation = self.allocation(kind, estimator, rule)
-            if allocation is None:
-                continue
-            x = allocation.charged_budgets if charged else allocation.budgets
-            suffix = ", majority" if rule == "majority" else ""
-            found.append(
-                Line(
-                    f"compute-optimal, {estimator} bins{suffix}",
-                    estimator,
-                    tuple(float(budget) for budget in x),
-                    tuple(evidence.intervals(allocation.right)),
-                    dashed=rule == "majority",
-                )
-            )
-        return found
 
     def curve(self, kind: str, estimator: str, rule: str = "weighted") -> Curve | None:
         """The allocation as one strategy, over the budgets that it was given."""

@@ -42,8 +42,8 @@ def main(argv: Sequence[str]) -> None:
     from rich.console import Console
 
     from ttc_jax.model.shape import PRESETS
+    from ttc_jax.report.terminal.prices import exchange_table, token_table, words
     from ttc_jax.study.matched import PRICED, Pair
-    from ttc_jax.study.price_table import exchange_table, token_table, words
 
     conventions = args.convention or PRICED
     pair = Pair.scaled(14.0 if args.M is None else args.M)

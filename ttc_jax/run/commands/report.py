@@ -36,10 +36,10 @@ def main(argv: Sequence[str]) -> None:
     args = vars(parser.parse_args(argv))
     del args["traceback"]
     workdirs, out = args.pop("workdirs"), args.pop("out")
-    from ttc_jax.study.report_settings import ReportSettings
+    from ttc_jax.study.settings import ReportSettings
 
     settings = ReportSettings(**args)
-    from ttc_jax.study.report import report  # after checking: matplotlib takes a second
+    from ttc_jax.report.write import report  # after checking: matplotlib takes a second
 
     print_anything()
     for line in report(workdirs, out or workdirs[0] / "report", settings):

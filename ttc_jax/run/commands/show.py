@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     from rich.console import Console
 
-    from ttc_jax.study.show import show
+    from ttc_jax.report.terminal.show import show
 
     found = show(args.workdir, args.question, depth=args.depth, pruned=args.pruned)
     print_anything()  # samples may hold any character

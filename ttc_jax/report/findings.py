@@ -1,0 +1,248 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says, as plain values: the content of its results.json."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ttc_jax.core.flops import CONVENTIONS
+from ttc_jax.report.headline import headlines, savings, warnings
+from ttc_jax.study.bins import agreement
+from ttc_jax.study.comparison import Match
+from ttc_jax.study.curves import Curve
+from ttc_jax.study.evidence import ESTIMATORS, Evidence
+from ttc_jax.study.exchange import Exchange
+from ttc_jax.study.optimum import Optimum
+from ttc_jax.study.policy import Allocation
+from ttc_jax.study.roles import policy_of
+from ttc_jax.study.runs import Run
+from ttc_jax.study.stats import Interval
+
+# What allocations choose from, with the rule of selection that goes with it.
+_KINDS = (("search", "weighted"), ("revisions", "hierarchical"), ("everything", "mixed"))
+
+
+def findings(exchange: Exchange, runs: Sequence[Run]) -> dict[str, Any]:
+    """Everything of a report but its figures and examples, as JSON values."""
+    optimum, evidence = exchange.optimum, exchange.evidence
+    return {
+        "headline": headlines(exchange),
+        "questions": _questions(evidence),
+        "allocation": list(_allocations(optimum)),
+        "factors": [
+            asdict(saving)
+            | {"factor": _finite(asdict(saving.factor)), "bold": saving.factor.claims}
+            for saving in savings(optimum)
+        ],
+        "matched": list(_matched(exchange)),
+        "break_even": list(_break_evens(exchange)),
+        "ledger": [_ledger(evidence, run) for run in runs],
+        "difficulty": list(_difficulty(optimum)),
+        "runs": [_run(evidence, run) for run in runs],
+        "versions": dict(runs[0].versions),
+        "configs": {run.name: dict(run.config) for run in runs},
+        # Last, since it gathers what was noted on the way.
+        "warnings": warnings(evidence),
+    }
+
+
+def _questions(evidence: Evidence) -> dict[str, Any]:
+    bins = evidence.bins("oracle")
+    difficulty = evidence.difficulty("oracle")
+    found = {"n": len(evidence.questions), "bins": [], "pass@1": []}
+    for members in bins or []:
+        (right,) = evidence.intervals([difficulty.ease], members)
+        found["bins"].append(len(members))
+        found["pass@1"].append(asdict(right))
+    return found
+
+
+def _allocations(optimum: Optimum) -> Iterator[dict[str, Any]]:
+    evidence = optimum.evidence
+    for kind, rule in _KINDS:
+        for estimator in ESTIMATORS:
+            for unit in ("generations", "flops"):
+                found = optimum.allocation(kind, estimator, rule, unit)
+                if found is not None:
+                    yield {"kind": kind, "estimator": estimator, "unit": unit} | _table(
+                        evidence, found
+                    )
+
+
+def _table(evidence: Evidence, found: Allocation) -> dict[str, Any]:
+    """Strategies by bin and budget, and what the whole allocation comes to."""
+    choices = found.choices(n_resamples=evidence.settings.resamples)
+    rows = []
+    for number in range(found.fitted.shape[1]):
+        cells = [
+            {
+                "strategy": choice.candidate.strategy,
+                "rule": choice.candidate.rule,
+                "accuracy": asdict(choice.accuracy),
+                "flops": choice.flops,
+                "agreed": choice.agreed,
+            }
+            for choice in choices
+            if choice.bin == number
+        ]
+        rows.append({"bin": str(number + 1), "cells": cells})
+    return {
+        "budgets": found.budgets.tolist(),
+        "rows": rows,
+        "overall": [asdict(one) for one in evidence.intervals(found.right)],
+        "in_sample": found.in_sample.mean(axis=1).tolist(),
+        "flops": found.flops.mean(axis=1).tolist(),
+        "charged": found.charged_budgets.tolist(),
+        "charged_flops": found.charged_flops.mean(axis=1).tolist(),
+    }
+
+
+def small_curve(exchange: Exchange) -> tuple[str, Curve] | None:
+    """The small model's best-founded curve: compute-optimal search, revisions, or best-of-N."""
+    optimum = exchange.optimum
+    for kind, rule in _KINDS[:2]:
+        if curve := optimum.curve(kind, "oracle", rule):
+            return f"compute-optimal {kind}", curve
+    for rule in ("weighted", "majority"):
+        if curve := exchange.evidence.best_of_n(rule):
+            return f"best-of-N, {rule}", curve
+    return None
+
+
+def _matched(exchange: Exchange) -> Iterator[dict[str, Any]]:
+    """The small model against the larger one, greedy and thinking, under every convention."""
+    small = small_curve(exchange) if exchange.possible else None
+    if small is None:
+        return
+    name, curve = small
+    for convention in CONVENTIONS:
+        for large, points in (("greedy", [exchange.greedy]), ("thinking", exchange.thinking)):
+            if not points:
+                continue
+            matches = exchange.matches(curve, convention, large=points)
+            for ratio in exchange.ratios:
+                for budget in sorted({point.budget for point in points}):
+                    own = [m for m in matches if (m.R, m.large_budget) == (ratio, budget)]
+                    yield {
+                        "convention": convention,
+                        "small": name,
+                        "large": large,
+                        "large_budget": budget,
+                        "R": ratio,
+                        "k": next(m.budget for m in own if m.bin is None),
+                        "rows": [_match(match) for match in own],
+                    }
+
+
+def _match(match: Match) -> dict[str, Any]:
+    return {
+        "bin": "all" if match.bin is None else str(match.bin + 1),
+        "small": _interval(match.small),
+        "large": _interval(match.large),
+        "difference": _interval(match.difference),
+        "relative": match.relative,
+        "verdict": match.verdict,
+        "capped": match.capped,
+        "used": match.used,
+    }
+
+
+def _break_evens(exchange: Exchange) -> Iterator[dict[str, Any]]:
+    small = small_curve(exchange) if exchange.possible else None
+    if small is None or exchange.pair.saved <= 0:
+        return
+    for convention in CONVENTIONS:
+        for one in exchange.break_evens(small[1], convention):
+            found = asdict(one) | {"sentence": one.words(), "convention": convention}
+            found["bin"] = "all" if one.bin is None else str(one.bin + 1)
+            yield _finite(found)
+
+
+def _ledger(evidence: Evidence, run: Run) -> dict[str, Any]:
+    """What a run cost: useful FLOPs by phase, those discarded apart, and what was executed."""
+    timing = run.timing()
+    executed = timing["ledger"]
+    spent, discarded = evidence.spent.get(run.name, (None, Counter()))
+    if spent is None:
+        spent = Counter({phase: counts["useful"] for phase, counts in executed.items()})
+    return {
+        "run": run.name,
+        "useful": {phase: flops - discarded[phase] for phase, flops in sorted(spent.items())},
+        "discarded": float(sum(discarded.values())),
+        "executed": sum(c["executed"] for c in executed.values()) if executed else None,
+        "bytes": sum(c["bytes"] for c in executed.values()) if executed else None,
+        "seconds": timing["seconds"] or None,
+    }
+
+
+def _difficulty(optimum: Optimum) -> Iterator[dict[str, Any]]:
+    """Every estimate: its cost, how far it agrees with the oracle, and what it is good for."""
+    evidence = optimum.evidence
+    oracle = evidence.bin_numbers("oracle")
+    for estimator in ESTIMATORS:
+        numbers, known = evidence.bin_numbers(estimator), evidence.difficulty(estimator)
+        if numbers is None:
+            continue
+        found = {
+            "estimator": estimator,
+            "samples": known.samples,
+            "flops": float(known.flops.mean()),
+            "label_free": known.label_free,
+        }
+        if oracle is not None:
+            found |= {"agreement": (same := agreement(numbers, oracle)).equal}
+            found |= {"spearman": same.spearman}
+        for kind, rule in _KINDS:
+            if allocation := optimum.allocation(kind, estimator, rule):
+                (accuracy,) = evidence.intervals([allocation.right[-1]])
+                found |= {
+                    "accuracy": asdict(accuracy),
+                    "budget": float(allocation.budgets[-1]),
+                    "kind": kind,
+                }
+                break
+        yield found
+
+
+def _run(evidence: Evidence, run: Run) -> dict[str, Any]:
+    search = run.job == "search"
+    spent, _ = evidence.spent.get(run.name, ({}, {}))
+    return {
+        "name": run.name,
+        "job": run.job,
+        "strategy": str(run.strategy) if search else run.job,
+        "policy": _model(policy_of(run)) if search else None,
+        "verifier": _model(run.verifier) if run.verifier else None,
+        "done": evidence.stored.get(run.name),
+        "expected": len(run.questions) if search else None,
+        "seconds": run.timing()["seconds"] or None,
+        "flops": float(sum(spent.values())) if spent else None,
+        "device": run.device,
+        "commit": run.git_commit,
+        "command": run.command,
+    }
+
+
+def _model(model) -> str:
+    size = f", {model.params:,} parameters" if model.params else ""
+    return f"{model.path} ({model.kind}{size})"
+
+
+def _interval(value: Interval | None) -> dict[str, float] | None:
+    return None if value is None else asdict(value)
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: bounds that there are not become null."""
+    return {
+        key: [_number(one) for one in value] if isinstance(value, tuple) else _number(value)
+        for key, value in values.items()
+    }
+
+
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
