@@ -30,6 +30,12 @@ def copy_bytes(size: int) -> float:
     return 2 * size / seconds(jax.jit(lambda x: x + 1), x)
 
 
+def read_bytes(size: int) -> float:
+    """Bytes per second read by a product of a matrix of `size` bytes with a vector."""
+    matrix = jnp.ones((size // (4 * 8192), 8192), jnp.float32)
+    return size / seconds(jax.jit(lambda matrix, x: matrix @ x), matrix, jnp.ones((8192,)))
+
+
 class Clock:
     """Seconds and calls by label, from timers put around functions and the device work they start.
 
