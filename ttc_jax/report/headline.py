@@ -66,12 +66,11 @@ def _rivals(optimum: Optimum) -> Iterator[tuple[str, str, Curve, str]]:
 
 def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> str:
     goal = f"the {factor.accuracy:.1%} of {rival} at {at:g} generations"
-    if not factor.mean:
-        return f"{own} never comes to {goal}."
-    # A bound on the factor is one from the other side on its inverse.
+    if factor.censored == "at most":
+        return f"{own} does not come to {goal} within the budgets that it was given."
+    # What is at least a saving of so many times costs at most their inverse.
     more = factor.mean < 1
-    bound = {"": "", "at least": "at most ", "at most": "at least "}[factor.censored]
-    bound = bound if more else f"{factor.censored} " if factor.censored else ""
+    bound = ("at most " if more else "at least ") if factor.censored else ""
     ends = (factor.low, factor.high)
     if more:
         ends = tuple(1 / end if end else float("inf") for end in reversed(ends))

@@ -5,6 +5,8 @@
 import functools
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from ttc_jax.study.curves import Curve, Measured
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.folds import folds
@@ -35,11 +37,12 @@ class Optimum:
         if bins is None or not candidates:
             return None
         try:
+            apart = folds(evidence.questions, bins, evidence.settings.n_folds)
             return allocate(
                 candidates,
                 bins,
-                folds(evidence.questions, bins, evidence.settings.n_folds),
-                budgets(candidates, unit),
+                apart,
+                budgets(candidates) if unit == "generations" else prices(candidates, bins, apart),
                 unit,
                 evidence.difficulty(estimator),
             )
@@ -79,22 +82,32 @@ class Optimum:
         return Curve(f"compute-optimal, {estimator} bins", tuple(points))
 
 
-def budgets(candidates: Sequence[Measured], unit: str) -> list[float]:
-    """The budgets of an allocation: those that strategies share, or doublings of FLOPs.
+def budgets(candidates: Sequence[Measured]) -> list[float]:
+    """The budgets in generations that strategies share, and those below the first of them.
 
-    In generations those below the first shared one stay too: there is nothing else to choose, as in
-    best-of-N without a search yet. In between, a budget that only some strategies have would make
-    the allocation worse than a smaller one.
+    Below it there is nothing to choose, as in best-of-N without a search yet. A budget in between
+    that only some strategies have would make the allocation worse than a smaller one.
     """
-    if unit == "generations":
-        names: dict[float, set[str]] = {}
-        for candidate in candidates:
-            names.setdefault(candidate.budget, set()).add(candidate.strategy.partition("(")[0])
-        shared = [budget for budget in sorted(names) if len(names[budget]) > 1]
-        return [b for b in sorted(names) if not shared or b in shared or b < shared[0]]
-    costs = sorted(float(candidate.flops.mean()) for candidate in candidates)
-    steps, top = [costs[0] * 1.25], costs[-1]  # room for bins in which the cheapest costs more
-    while steps[-1] < top:
+    names: dict[float, set[str]] = {}
+    for candidate in candidates:
+        names.setdefault(candidate.budget, set()).add(candidate.strategy.partition("(")[0])
+    shared = [budget for budget in sorted(names) if len(names[budget]) > 1]
+    return [b for b in sorted(names) if not shared or b in shared or b < shared[0]]
+
+
+def prices(candidates: Sequence[Measured], bins: np.ndarray, apart: np.ndarray) -> list[float]:
+    """Budgets in FLOPs per question: doublings, from what something can be had for everywhere.
+
+    bins, apart: i64[Q], the bins and the folds, each of which costs differ in.
+    """
+    costs = np.stack([candidate.flops for candidate in candidates])
+    places = [
+        bins == number if fold is None else (bins == number) & (apart == fold)
+        for number in np.unique(bins)
+        for fold in (None, *np.unique(apart))
+    ]
+    steps = [max(float(costs[:, place].mean(axis=1).min()) for place in places)]
+    while steps[-1] < costs.mean(axis=1).max():
         steps.append(steps[-1] * _SPACING)
     return steps
 
