@@ -120,6 +120,22 @@ def test_only_questions_that_every_run_has_count(tmp_path):
     assert list(evidence.searches_by("weighted")) == ["beam_sqrt"]
 
 
+def test_a_question_that_is_stored_while_it_is_read_waits_for_the_next_report(
+    tmp_path, monkeypatch
+):
+    run = write_run(tmp_path / "pool", "best_of_n(N=4)", answered=20)
+    more = write_run(tmp_path / "more" / "pool", "best_of_n(N=4)")
+
+    def numbering(runs):
+        found = number_answers(runs)
+        shard = next((more / "samples").glob("*.parquet"))
+        next((run / "samples").glob("*.parquet")).write_bytes(shard.read_bytes())
+        return found
+
+    monkeypatch.setattr("ttc_jax.study.evidence.number_answers", numbering)
+    assert len(evidence_of(tmp_path / "pool").questions) == 20
+
+
 def test_a_verifier_that_one_run_has_does_not_mix_with_that_of_the_others(tmp_path):
     write_run(tmp_path / "pool", "best_of_n(N=4)")
     write_run(tmp_path / "beam", "beam(N=4,M=2)")

@@ -29,7 +29,15 @@ from ttc_jax.study.curves import (
 )
 from ttc_jax.study.difficulty import Difficulty, Shrinkage
 from ttc_jax.study.families import families
-from ttc_jax.study.pool import Pool, common, number_answers, read_pools, rescored, split
+from ttc_jax.study.pool import (
+    Pool,
+    common,
+    number_answers,
+    read_pools,
+    rescored,
+    split,
+    stored_questions,
+)
 from ttc_jax.study.probed import probed
 from ttc_jax.study.revisions import lost_share, pass_at_revision, revision_grid
 from ttc_jax.study.roles import Roles, assign, greedy, policy_of
@@ -67,10 +75,10 @@ class Evidence:
         found = [run for run in runs if run.job == "search"]
         if not found:
             raise ValueError("there is no search among the runs; a report is about searches")
+        # Seen before the answers are numbered: a run that goes on may store more meanwhile.
+        there = {run.name: stored_questions(run) for run in found}
         classes = number_answers(found)
-        pools = {
-            run.name: read_pools(run, [name for name, _ in run.questions], classes) for run in found
-        }
+        pools = {run.name: read_pools(run, there[run.name], classes) for run in found}
         done = {run.name: len(pools[run.name]) / max(1, len(run.questions)) for run in found}
         if not any(done.values()):
             raise ValueError("no search has stored a question yet; let one go on for a while")

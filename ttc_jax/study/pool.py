@@ -74,6 +74,12 @@ class Classes:
         return np.array(found, np.int32)
 
 
+def stored_questions(run: Run) -> tuple[str, ...]:
+    """Ids of the questions that a run has stored and is to answer, sorted."""
+    there = read_columns(run.path / "samples", ["question"])["question"].unique().to_pylist()
+    return tuple(sorted(set(there) & {name for name, _ in run.questions}))
+
+
 def number_answers(runs: Sequence[Run]) -> Classes:
     """The classes of all answers that are stored in these runs, compared as the first one did.
 
