@@ -9,6 +9,7 @@ process instead. LIMIT (seconds) serves only when there is no parent left to do 
 """
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -21,8 +22,13 @@ from math_verify import parse, verify
 
 def equal(gold: str, answer: str) -> bool:
     """Whether math-verify takes `answer` for `gold`; the order matters to it (x = 3 against 3)."""
-    parsed = [parse(f"\\boxed{{{text}}}", parsing_timeout=None) for text in (gold, answer)]
-    return verify(*parsed, timeout_seconds=None)
+    return verify(list(_parsed(gold)), list(_parsed(answer)), timeout_seconds=None)
+
+
+# Numbering the answers of a question compares each of them with many others.
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> tuple:
+    return tuple(parse(f"\\boxed{{{text}}}", parsing_timeout=None))
 
 
 def serve(requests: TextIO, replies: TextIO, limit_s: float) -> None:
