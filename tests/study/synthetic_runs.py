@@ -98,9 +98,10 @@ def write_training(path: Path, kind: str = "prm", params: int = 100_000_000) -> 
     path = Path(path)
     path.mkdir(parents=True)
     _write_config(path, depends)
-    useful = 6 * params * 100_000
-    ledger = {"training": {"useful": useful, "executed": 2 * useful, "bytes": 4 * params}}
-    _write_lines(path, [{"start": 1, "step": 10, "seconds": 60.0, "ledger": ledger}])
+    useful = 6 * params * 10_000
+    counts = {"tokens": 10_000, "flops": useful, "executed_flops": 2 * useful, "seconds": 6.0}
+    lines = [{"start": 1 + step // 6, "step": step} | counts for step in range(1, 11)]
+    _write_lines(path, [*lines, {"start": 2, "step": 10, "held_out/loss": 0.5}])
     return path
 
 

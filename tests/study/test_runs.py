@@ -134,7 +134,9 @@ def test_timing_of_training_and_of_earlier_versions(tmp_path):
     with open(prm.path / "metrics.jsonl", "a") as file:
         file.write('{"start": 1, "step": 10, "held_out/loss": 0.5}\n')
     assert prm.timing()["ledger"]["training"]["useful"] == 6 * 1000 * 100_000
-    assert prm.timing()["seconds"] == 60.0 and prm.timing()["tokens"] == 0
+    assert prm.timing()["ledger"]["training"]["executed"] == 2 * 6 * 1000 * 100_000
+    assert prm.timing()["seconds"] == 60.0 and prm.timing()["tokens"] == 100_000
+    assert prm.timing()["starts"] == 2
     assert old.timing() == {"seconds": 2.0, "tokens": 5, "starts": 1, "ledger": {}}
     (run / "metrics.jsonl").unlink()
     assert old.timing() == {"seconds": 0, "tokens": 0, "starts": 0, "ledger": {}}

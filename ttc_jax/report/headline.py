@@ -143,7 +143,8 @@ def _verdict(matches: list[Match]) -> str:
             if match.bin is not None and match.verdict == verdict
         ]
         if bins and verdict != overall.verdict:
-            text += f", but {verdict} in bin{'s' * (len(bins) > 1)} {', '.join(bins)}"
+            text += f"{' and' if ', but' in text else ', but'} {verdict} in bin"
+            text += f"{'s' * (len(bins) > 1)} {', '.join(bins)}"
     return text
 
 

@@ -62,31 +62,49 @@ class Run:
     questions: tuple[tuple[str, int | None], ...]
 
     def timing(self) -> dict[str, Any]:
-        """Seconds, sampled tokens, number of starts and the ledger, over all starts.
+        """Seconds, tokens, number of starts and the ledger, over all starts.
 
-        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}; what a run does not note
-        adds nothing.
+        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}, without bytes for training;
+        what a run does not note adds nothing. Tokens are those sampled, or trained on.
 
         Raises:
           ValueError: metrics.jsonl cannot be read.
         """
         file = self.path / "metrics.jsonl"
-        last: dict[int, dict] = {}
         try:
-            for line in read_metrics(file) if file.exists() else ():
-                last.setdefault(line["start"], {}).update(line)
+            lines = list(read_metrics(file)) if file.exists() else []
+            return _of_steps(lines) if self.job == "train" else _of_starts(lines)
         except (ValueError, KeyError) as error:
             raise ValueError(f"{file} cannot be read ({error}); delete its broken lines") from error
-        ledger: dict[str, Counter] = {}
-        for line in last.values():
-            for phase, counts in line.get("ledger", {}).items():
-                ledger.setdefault(phase, Counter()).update(counts)
-        return {
-            "seconds": sum(line.get("seconds", 0.0) for line in last.values()),
-            "tokens": sum(line.get("new_tokens", 0) for line in last.values()),
-            "starts": len(last),
-            "ledger": {phase: dict(counts) for phase, counts in ledger.items()},
-        }
+
+
+def _of_starts(lines: Sequence[Mapping]) -> dict[str, Any]:
+    """Of lines that count from the beginning of their start: the last of each."""
+    last: dict[int, dict] = {}
+    for line in lines:
+        last.setdefault(line["start"], {}).update(line)
+    ledger: dict[str, Counter] = {}
+    for line in last.values():
+        for phase, counts in line.get("ledger", {}).items():
+            ledger.setdefault(phase, Counter()).update(counts)
+    return {
+        "seconds": sum(line.get("seconds", 0.0) for line in last.values()),
+        "tokens": sum(line.get("new_tokens", 0) for line in last.values()),
+        "starts": len(last),
+        "ledger": {phase: dict(counts) for phase, counts in ledger.items()},
+    }
+
+
+def _of_steps(lines: Sequence[Mapping]) -> dict[str, Any]:
+    """Of lines of training, one for each step: those that a kill made run again count twice."""
+    useful = sum(line.get("flops", 0) for line in lines)
+    executed = sum(line.get("executed_flops", 0) for line in lines)
+    return {
+        "seconds": sum(line.get("seconds", 0.0) for line in lines),
+        "tokens": sum(line.get("tokens", 0) for line in lines),
+        "starts": len({line["start"] for line in lines}),
+        "ledger": {"training": {"useful": useful, "executed": executed}} if useful else {},
+    }
 
 
 def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
