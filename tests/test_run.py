@@ -10,33 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tiny_checkpoint import CONFIG, write_checkpoint, write_short_config
 
 from ttc_jax.__main__ import main
 from ttc_jax.core.records import read_metrics
 from ttc_jax.core.samples import SampleStore, candidates
-from ttc_jax.model.load import save_checkpoint
-from ttc_jax.model.shape import ModelShape
-from ttc_jax.model.transformer import Transformer
 from ttc_jax.run import sampling
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "configs" / "smollm2.py"
-SHORT = """
-
-full_config = get_config
-
-
-def get_config(arg=None):
-    config = full_config(arg)
-    config.prompt.examples = ()
-    return config
-"""
-TEMPLATE = "{% for m in messages %}{{ m.content }}<|end|>{% endfor %}"
-
 # Runs the command line in a process that kills itself at the third shard of samples, before or
 # after the shard gets its name: the two moments between which a shard becomes part of the store.
 KILLED = """
@@ -61,27 +44,15 @@ sys.exit(main(sys.argv))
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    """A Hugging Face directory: 260 byte tokens, two layers of random weights, a chat template."""
-    files = tmp_path_factory.mktemp("tokenizer")
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<|start|>", "<|end|>"])
-    tokenizer.save(str(files / "tokenizer.json"))
-    settings = {"bos_token": "<|start|>", "eos_token": "<|end|>", "chat_template": TEMPLATE}
-    (files / "tokenizer_config.json").write_text(json.dumps(settings))
-    shape = ModelShape("llama", 260, 32, 2, 4, 2, 8, 64, 640, tied=True)
-    path = tmp_path_factory.mktemp("model")
-    save_checkpoint(path, Transformer(shape, jax.random.key(0)), files)
-    return path
+    """A model of random weights."""
+    return write_checkpoint(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Path:
     """One cache for all runs of this file; in it their config, without examples in the prompts."""
     path = tmp_path_factory.mktemp("cache")
-    (path / "short.py").write_text(CONFIG.read_text() + SHORT)
+    write_short_config(path / "short.py")
     return path
 
 

@@ -94,7 +94,9 @@ def _changed(source: Mapping[str, Any], changes: Mapping[str, str]) -> ConfigDic
         try:
             part[name] = text if isinstance(part[name], str) else ast.literal_eval(text)
         except (TypeError, ValueError, SyntaxError) as error:
-            raise ValueError(f"--config.{key}={text}: {error}") from error
+            raise ValueError(
+                f"--config.{key}={text}: give a value like {part[name]!r}, which the runs had"
+            ) from error
     config.mesh.data = 1  # a question stays on one replica
     config.engine.pages = config.scorer.pages = config.engine.questions = 0
     return config.lock()

@@ -38,18 +38,18 @@ def figures_table(figures: Mapping[str, Mapping]) -> Table:
 
 
 def runs_table(runs: Mapping[str, Mapping]) -> Table:
-    """One line a run, one column a rule that selects an answer: mean and interval, in percent.
+    """One line a run by the name of its directory, one column a rule: what it selects, in percent.
 
-    Of each run, by the name of its directory: strategy, generations and figures over all questions.
+    Of each run: its generations and its figures over all questions.
     """
     names = {name.split("@")[0] for run in runs.values() for name in run["figures"] if "@" in name}
     rules = [rule for rule in RULES if rule in names]
-    right = [Column(rule + " %", justify="right", no_wrap=True) for rule in rules]
-    table = Table("strategy", Column("n", justify="right"), *right, "in", box=box.SIMPLE_HEAD)
+    right = [Column(header, justify="right") for header in ("n", *(f"{rule} %" for rule in rules))]
+    table = Table(Column("run", overflow="fold"), *right, box=box.SIMPLE_HEAD)
     for name, run in runs.items():
         own = [run["figures"].get(f"{rule}@{run['generations']}") for rule in rules]
-        cells = [_percent(value) if value else "-" for value in own]
-        table.add_row(run["strategy"], str(run["figures"]["questions"]), *cells, name)
+        cells = [f"{100 * value['mean']:.1f}" if value else "-" for value in own]
+        table.add_row(name, str(run["figures"]["questions"]), *cells)
     return table
 
 

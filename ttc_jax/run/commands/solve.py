@@ -68,7 +68,7 @@ def _pairs(changes: Sequence[str]) -> dict[str, str]:
 
 
 def _check_budget(policy: "FittedPolicy", budget: float, unit: str, charge: bool) -> None:
-    """ValueError for a budget that the policy has nothing for; a FLOPs estimate is not known yet."""
+    """ValueError for a budget below all fitted; the FLOPs of an estimate are not known yet."""
     apart = policy.samples if charge and unit == "generations" and policy.edges else 0
     if unit == policy.unit and apart and budget - apart < policy.budgets[0]:
         raise ValueError(
