@@ -163,6 +163,10 @@ def test_a_policy_from_scratch_learns_from_solutions(policy):
     first, last = found["evaluations"][0], found["evaluations"][-1]
     assert found["step"] == 150 and last["loss"] < 0.6 < 4 < first["loss"]
     assert found["data"]["held_out_questions"] == 9 and found["data"]["examples"] == 36
+    spent = found["flops"]["training"]
+    lines = [line for line in read_metrics(policy.parent / "metrics.jsonl") if "flops" in line]
+    assert 0 < spent["useful"] <= spent["executed"]
+    assert spent["useful"] == sum(line["flops"] for line in lines)
     model = transformers.AutoModelForCausalLM.from_pretrained(policy)
     assert model.config.num_hidden_layers == 2
     card = (policy / "README.md").read_text()
@@ -194,6 +198,8 @@ def test_a_process_verifier_learns_and_searches(room, policy, labels):
     lines = [line for line in read_metrics(workdir / "metrics.jsonl") if "loss" in line]
     assert [line["step"] for line in lines] == list(range(1, 61))
     assert lines[-1]["tokens_in_all"] == sum(line["tokens"] for line in lines)
+    spent = found["flops"]["training"]
+    assert spent["useful"] == sum(line["flops"] for line in lines) < spent["executed"]
     opened = transformers.AutoModelForTokenClassification.from_pretrained(workdir / "model")
     assert opened.config.num_labels == 1
     beam = ran(
@@ -244,6 +250,8 @@ def test_a_verifier_of_revisions_reads_the_attempts_before(room, revision, chain
         "--config.scorer.format=outcome_history",
     )  # fmt: skip
     assert "hierarchical@6" in results(scored)["figures"]["all"]
+    models = json.loads((scored / "models.json").read_text())
+    assert (models["policy"]["kind"], models["verifier"]["kind"]) == ("revision", "orm_history")
 
 
 def test_restem_learns_from_chains_that_end_right(room, policy):

@@ -146,6 +146,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
             "selection": {str(step): values for step, values in shares.items()},
             "data": facts,
             "parameters": learner.shape.params,
+            "flops": {"training": dict(done.flops)},
         }
         if evaluate:
             results["reliability"] = [asdict(b) for b in evaluate.reliability(params)]
