@@ -5,6 +5,7 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from study.synthetic_runs import (
     HISTORY,
@@ -134,6 +135,21 @@ def test_a_question_that_is_stored_while_it_is_read_waits_for_the_next_report(
 
     monkeypatch.setattr("ttc_jax.study.evidence.number_answers", numbering)
     assert len(evidence_of(tmp_path / "pool").questions) == 20
+
+
+def test_questions_that_mostly_timed_out_are_left_out(tmp_path):
+    run = write_run(tmp_path / "pool", "best_of_n(N=8)", questions=10)
+    (shard,) = (run / "samples").glob("*.parquet")
+    table = pq.read_table(shard)
+    late = {("q003", branch) for branch in range(6)} | {("q004", branch) for branch in range(3)}
+    at = zip(*(table[name].to_pylist() for name in ("question", "branch", "verdict")), strict=True)
+    verdicts = ["timeout" if (q, b) in late else verdict for q, b, verdict in at]
+    index = table.schema.get_field_index("verdict")
+    pq.write_table(table.set_column(index, table.schema.field(index), [verdicts]), shard)
+    evidence = evidence_of(tmp_path)
+    assert len(evidence.questions) == 9 and "q003" not in evidence.questions
+    assert evidence.estimates.apart == 4  # of the 5 that are left of q004
+    assert any(note.startswith("q003: left out") for note in evidence.notes)
 
 
 def test_a_verifier_that_one_run_has_does_not_mix_with_that_of_the_others(tmp_path):

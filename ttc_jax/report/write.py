@@ -90,4 +90,4 @@ def _estimator(evidence: Evidence, name: str, runs: Sequence[Run]) -> Mapping[st
         return {"name": name, "probe": json.loads(probe.read_text(encoding="utf-8"))}
     known = evidence.difficulty(name)
     found = {"name": name, "samples": round(known.samples)}
-    return found | asdict(evidence.shrinkage()) if name == "few" else found
+    return found | asdict(evidence.estimates.shrinkage()) if name == "few" else found

@@ -16,18 +16,16 @@ import numpy as np
 from ttc_jax.search.revise import Revise
 from ttc_jax.search.sampling import BestOfN
 from ttc_jax.study import bins as binning
-from ttc_jax.study import difficulty
 from ttc_jax.study.curves import (
     SCORELESS,
     Curve,
     Measured,
     best_of_n_curve,
     curve_of,
-    own_flops,
-    prompt_flops,
     recorded,
 )
-from ttc_jax.study.difficulty import Difficulty, Shrinkage
+from ttc_jax.study.difficulty import Difficulty
+from ttc_jax.study.estimates import Estimates
 from ttc_jax.study.families import families
 from ttc_jax.study.pool import (
     Pool,
@@ -47,7 +45,6 @@ from ttc_jax.study.stats import Interval, bootstrap, ratio_bootstrap
 from ttc_jax.study.weak import noisy
 
 ESTIMATORS = ("oracle", "predicted", "few", "probe")
-FEW = 4  # samples of the cheap estimate
 _UNFINISHED = 0.5  # runs with fewer of their questions are left out
 
 
@@ -76,9 +73,9 @@ class Evidence:
         if not found:
             raise ValueError("there is no search among the runs; a report is about searches")
         # Seen before the answers are numbered: a run that goes on may store more meanwhile.
-        there = {run.name: stored_questions(run) for run in found}
+        stored = {run.name: stored_questions(run) for run in found}
         classes = number_answers(found)
-        pools = {run.name: read_pools(run, there[run.name], classes) for run in found}
+        pools = {run.name: read_pools(run, stored[run.name], classes) for run in found}
         done = {run.name: len(pools[run.name]) / max(1, len(run.questions)) for run in found}
         if not any(done.values()):
             raise ValueError("no search has stored a question yet; let one go on for a while")
@@ -86,7 +83,19 @@ class Evidence:
         self.unfinished = [run for run in found if done[run.name] < least]
         self.searches = [run for run in found if done[run.name] >= least]
         self.roles: Roles = assign(self.searches)
-        self.questions = common(pools[run.name] for run in self.searches)
+        late = {
+            question
+            for run in self.searches
+            for question, pool in pools[run.name].items()
+            if isinstance(run.strategy, BestOfN) and pool.timeouts > len(pool)
+        }
+        there = common(pools[run.name] for run in self.searches)
+        self.questions = tuple(question for question in there if question not in late)
+        if late:
+            self.note(
+                f"{', '.join(sorted(late)[:5])}: left out, as grading timed out for more than half "
+                f"of the candidates ({len(late)} questions)."
+            )
         if not self.questions:
             raise ValueError(
                 "no question is stored in every run: "
@@ -129,7 +138,7 @@ class Evidence:
             return own
         if _draws(run) != _draws(apart):
             return own
-        return {q: split(pool, self._apart)[1] for q, pool in own.items()}
+        return {q: split(pool, self.estimates.apart)[1] for q, pool in own.items()}
 
     def largest_pool(self, role: str = "base", kind: str | None = None) -> Run | None:
         """The run of most independent samples of a policy, scored if there is such a one."""
@@ -233,45 +242,21 @@ class Evidence:
         return run if run is not None and run.strategy.generations >= 2 else None
 
     @functools.cached_property
-    def _apart(self) -> int:
-        """Candidates of each question that estimate difficulty."""
+    def estimates(self) -> Estimates | None:
+        """What the first candidates of the largest pool say of difficulty; None without a pool."""
         run = self._difficulty_run
-        smallest = min(len(pool) for pool in self._pools[run.name].values())
-        wanted = self.settings.samples or run.strategy.generations // 2
-        if not 0 < wanted < smallest:
-            raise ValueError(
-                f"{wanted} samples cannot be set apart for difficulty: some question of "
-                f"{run.name} has {smallest}; pass a smaller --difficulty"
-            )
-        return wanted
+        if run is None:
+            return None
+        pools = list(self._pools[run.name].values())
+        half = min(run.strategy.generations // 2, min(map(len, pools)) - 1)
+        return Estimates(run.name, pools, self.settings.samples or half)
 
     @functools.cache  # noqa: B019
     def difficulty(self, estimator: str) -> Difficulty | None:
         """An estimate of how easy the questions are; None where it lacks data."""
         if estimator == "probe":
             return self._probed
-        run = self._difficulty_run
-        if run is None:
-            return None
-        pools = self._samples(FEW if estimator == "few" else self._apart)
-        rule = "majority" if estimator == "oracle" else "weighted"
-        costs = [prompt_flops(pool, rule) + own_flops(pool, rule).sum() for pool in pools]
-        if estimator == "oracle":
-            right = [int(pool.right.sum()) for pool in pools]
-            return difficulty.oracle(right, [len(pool) for pool in pools], costs)
-        if any(np.isnan(pool.values).any() for pool in pools):
-            return None
-        make = difficulty.few if estimator == "few" else difficulty.predicted
-        return make([pool.values for pool in pools], costs)
-
-    def shrinkage(self) -> Shrinkage:
-        """What the cheap estimate knows of all questions."""
-        return difficulty.fit_shrinkage([pool.values for pool in self._samples(FEW)])
-
-    def _samples(self, most: int) -> list[Pool]:
-        """The candidates of each question that estimate difficulty, at most so many."""
-        n = min(most, self._apart)
-        return [split(pool, n)[0] for pool in self._pools[self._difficulty_run.name].values()]
+        return None if self.estimates is None else self.estimates.of(estimator)
 
     @functools.cache  # noqa: B019
     def bin_numbers(self, estimator: str) -> np.ndarray | None:
