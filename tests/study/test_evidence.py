@@ -105,10 +105,13 @@ def test_a_probe_job_is_an_estimate(several, tmp_path):
     write_json_atomic(probe / "config.json", record)
     names = [name for name, _ in find_runs([tmp_path / "pool"])[0].questions]
     write_json_atomic(probe / "difficulty.json", {name: i / 40 for i, name in enumerate(names)})
-    write_json_atomic(probe / "results.json", {"flops": {"difficulty": 80.0}})
+    spent = {"difficulty": 80.0, "training": 20.0}
+    write_json_atomic(probe / "results.json", {"flops": spent})
     found = evidence_of(tmp_path).difficulty("probe")
     np.testing.assert_allclose(found.ease, np.arange(40) / 40)
     assert found.label_free and found.samples == 0 and (found.flops == 2.0).all()
+    (run,) = (run for run in find_runs([tmp_path]) if run.job == "probe")
+    assert run.timing()["ledger"] == {"difficulty": {"useful": 100.0}}
 
 
 def test_only_questions_that_every_run_has_count(tmp_path):

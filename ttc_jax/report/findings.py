@@ -173,7 +173,7 @@ def _ledger(evidence: Evidence, run: Run) -> dict[str, Any]:
         "run": run.name,
         "useful": {phase: flops - discarded[phase] for phase, flops in sorted(spent.items())},
         "discarded": float(sum(discarded.values())),
-        "executed": sum(c["executed"] for c in executed.values()) if executed else None,
+        "executed": sum(c.get("executed", 0) for c in executed.values()) or None,
         "bytes": sum(c.get("bytes", 0) for c in executed.values()) or None,
         "seconds": timing["seconds"] or None,
     }

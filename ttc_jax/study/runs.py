@@ -64,8 +64,8 @@ class Run:
     def timing(self) -> dict[str, Any]:
         """Seconds, tokens, number of starts and the ledger, over all starts.
 
-        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}, without bytes for training;
-        what a run does not note adds nothing. Tokens are those sampled, or trained on.
+        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}, for training
+        without bytes, for a probe useful ones alone; what a run does not note adds nothing. Tokens are those sampled, or trained on.
 
         Raises:
           ValueError: metrics.jsonl cannot be read.
@@ -73,6 +73,8 @@ class Run:
         file = self.path / "metrics.jsonl"
         try:
             lines = list(read_metrics(file)) if file.exists() else []
+            if self.job == "probe":
+                return _of_probe(_json(self.path / "results.json") or {})
             return _of_steps(lines) if self.job == "train" else _of_starts(lines)
         except (ValueError, KeyError) as error:
             raise ValueError(f"{file} cannot be read ({error}); delete its broken lines") from error
@@ -105,6 +107,13 @@ def _of_steps(lines: Sequence[Mapping]) -> dict[str, Any]:
         "starts": len({line["start"] for line in lines}),
         "ledger": {"training": {"useful": useful, "executed": executed}} if useful else {},
     }
+
+
+def _of_probe(results: Mapping) -> dict[str, Any]:
+    """Of a probe, which notes the FLOPs of its features and nothing else."""
+    flops = results.get("flops")
+    ledger = {"difficulty": {"useful": flops["difficulty"] + flops["training"]}} if flops else {}
+    return {"seconds": 0.0, "tokens": 0, "starts": 1, "ledger": ledger}
 
 
 def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
