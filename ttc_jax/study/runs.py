@@ -64,8 +64,9 @@ class Run:
     def timing(self) -> dict[str, Any]:
         """Seconds, tokens, number of starts and the ledger, over all starts.
 
-        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}, for training
-        without bytes, for a probe useful ones alone; what a run does not note adds nothing. Tokens are those sampled, or trained on.
+        The ledger is {phase: {"useful", "executed" (FLOPs), "bytes"}}, for training without bytes,
+        for a probe useful FLOPs alone; what a run does not note adds nothing. Tokens are those
+        sampled, or trained on.
 
         Raises:
           ValueError: metrics.jsonl cannot be read.
