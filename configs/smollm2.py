@@ -170,6 +170,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.scorer.path = config.model.path
         config.scorer.untrained = True
         config.data.limit = 20
+    if {"sweep", "probe"} <= set(variants):
+        raise ValueError("sweep and probe are jobs of their own; name one of them")
     if "sweep" in variants:
         config.job = "sweep"
         config.sweep.strategies = (
@@ -191,6 +193,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.report.resamples = 1000
         if "sweep" in variants:
             config.data.limit = 8
+            config.prompt.examples = EXAMPLES[::3]
+            config.engine.questions = 8
             config.sweep.bins = 2
-            config.sweep.strategies = ("best_of_n(N=8)", "beam(N=4,M=2)", "revise(s=2,p=2)")
+            config.sweep.strategies = ("best_of_n(N=4)", "beam(N=2,M=2)")
     return config.lock()

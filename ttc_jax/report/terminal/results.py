@@ -44,8 +44,8 @@ def runs_table(runs: Mapping[str, Mapping]) -> Table:
     """
     names = {name.split("@")[0] for run in runs.values() for name in run["figures"] if "@" in name}
     rules = [rule for rule in RULES if rule in names]
-    right = [Column(header, justify="right") for header in ("n", *(f"{rule} %" for rule in rules))]
-    table = Table(Column("run", overflow="fold"), *right, box=box.SIMPLE_HEAD)
+    right = [Column(name, justify="right") for name in ("n", *rules)]
+    table = Table(Column("right, in %", no_wrap=True), *right, box=box.SIMPLE_HEAD)
     for name, run in runs.items():
         own = [run["figures"].get(f"{rule}@{run['generations']}") for rule in rules]
         cells = [f"{100 * value['mean']:.1f}" if value else "-" for value in own]
