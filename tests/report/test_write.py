@@ -71,6 +71,7 @@ def test_policies_are_over_bins_that_need_no_answers(reported):
     out, _ = reported
     policy = policy_file.read(out / "policy.json")
     assert policy.estimator["name"] == "few" and policy.samples == 4
+    assert policy.estimator["source"] == "study/best_of_n" in policy.sources
     assert policy.unit == "generations" and set(policy.budgets) >= {1, 2, 4, 8, 16, 32}
     assert len(policy.edges) == 4
     assert {entry.source for entry in policy.table} <= set(policy.sources)

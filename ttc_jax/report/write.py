@@ -22,7 +22,7 @@ from ttc_jax.study.runs import Run, find_runs
 from ttc_jax.study.settings import ReportSettings
 from ttc_jax.verify.grade import Grader
 
-_FREE = ("few", "predicted", "probe")  # estimates that a new question has, the cheapest first
+_FREE = ("few", "predicted", "probe")  # estimates that a new question has, the first there is
 _FILES = {"generations": "policy.json", "flops": "policy_flops.json"}
 
 
@@ -60,7 +60,7 @@ def report(workdirs: Sequence[Path], out: Path, settings: ReportSettings) -> Ite
 
 
 def policies(optimum: Optimum, runs: Sequence[Run]) -> dict[str, FittedPolicy]:
-    """A policy for each unit of budgets, over the cheapest bins that need no answers."""
+    """A policy for each unit of budgets, over bins that need no answers."""
     evidence = optimum.evidence
     configs = {run.name: run.config for run in evidence.searches}
     for estimator in _FREE:
@@ -89,5 +89,5 @@ def _estimator(evidence: Evidence, name: str, runs: Sequence[Run]) -> Mapping[st
         probe = next(file for file in files if file.exists())
         return {"name": name, "probe": json.loads(probe.read_text(encoding="utf-8"))}
     known = evidence.difficulty(name)
-    found = {"name": name, "samples": round(known.samples)}
+    found = {"name": name, "samples": round(known.samples), "source": evidence.estimates.run}
     return found | asdict(evidence.estimates.shrinkage()) if name == "few" else found

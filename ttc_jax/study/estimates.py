@@ -29,7 +29,7 @@ class Estimates:
                 f"{apart} samples cannot be set apart for difficulty: some question of {run} has "
                 f"{smallest}; pass a smaller --difficulty"
             )
-        self.apart, self._pools = apart, pools
+        self.run, self.apart, self._pools = run, apart, pools
 
     def of(self, estimator: str) -> Difficulty | None:
         """ "oracle", "predicted" or "few"; None where that takes scores and there are none."""

@@ -60,7 +60,8 @@ class FittedPolicy:
       unit: of all budgets, "generations" or "flops".
       estimator: how ease is told, as JSON values: {"name": "predicted", "samples": m} (mean
         verifier value), {"name": "few", "samples": m, "mean", "between", "within"} (`Shrinkage` of
-        verifier values), or {"name": "probe", "probe": `Probe.to_json()`}.
+        verifier values), or {"name": "probe", "probe": `Probe.to_json()`}. Of the first
+        two, "source" is the run whose settings its samples are drawn with.
       edges: thresholds of ease between bins, for `bins.place`.
       table: one entry for every bin and budget.
       sources: settings of each run that an entry comes from.
@@ -220,7 +221,7 @@ def fit(
         )
         for choice in allocation.choices(n_resamples=n_resamples)
     )
-    used = {entry.source for entry in table}
+    used = {entry.source for entry in table} | {estimator.get("source")}
     kept = {name: settings for name, settings in sources.items() if name in used}
     return FittedPolicy(allocation.unit, estimator, tuple(edges), table, kept, made_from)
 

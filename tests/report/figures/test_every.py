@@ -9,6 +9,7 @@ import pytest
 from study.synthetic_runs import LARGE, write_run, write_study
 
 from ttc_jax.core.samples import candidates, read_samples
+from ttc_jax.report.drawing.draw import svg
 from ttc_jax.report.figures.every import figures
 from ttc_jax.report.figures.matched import thirds
 from ttc_jax.study.evidence import Evidence
@@ -157,6 +158,22 @@ def test_no_solved_question_and_no_common_budget(tmp_path):
     assert found["3L"].panels and not found["3R"].panels
     assert any("difficulty cannot be told" in note for note in exchange.evidence.notes)
     assert any("no two strategies share a budget" in note for note in exchange.evidence.notes)
+
+
+def test_budgets_that_no_bar_is_drawn_at_and_a_larger_model_that_gets_nothing_right(tmp_path):
+    write_run(tmp_path / "pool", "best_of_n(N=4)")
+    write_run(tmp_path / "beam", "beam(N=2,M=2)")
+    wrong = {"policy": LARGE, "accuracy": (1e-12,) * 5, "verifier": None, "temperature": 0.0}
+    write_run(tmp_path / "greedy", "best_of_n(N=1)", **wrong)
+    exchange = exchange_of(tmp_path)
+    assert exchange.possible and not exchange.greedy.right.any()
+    found = {figure.key: figure for figure in figures(exchange)}
+    for key in ("3R", "12"):
+        assert not found[key].panels and "N = 4, N = 16" in found[key].missing
+    assert [panel.title for panel in found["1"].panels] == ["Search by a PRM"]
+    for figure in found.values():
+        if figure.panels:
+            svg(figure)
 
 
 def test_a_larger_model_without_greedy_answers_is_no_match(tmp_path):

@@ -41,7 +41,9 @@ def overview(exchange: Exchange) -> Figure:
         panels.append(Panel(name, BUDGET, ACCURACY, tuple(lines), note=said(lines)))
         curve = optimum.curve(kind, "oracle", rule) if exchange.possible else None
         if curve is not None:
-            panels.append(_relative(exchange, curve, name))
+            relative = _relative(exchange, curve, name)
+            if any(value for bar in relative.bars for value in bar.y):
+                panels.append(relative)
     if not panels:
         return lacking(evidence).figure(
             "1", title, source, "a beam search or revisions beside best-of-N, and bins",

@@ -144,6 +144,11 @@ def search_by_bin(evidence: Evidence, key: str, estimator: str) -> Figure:
             y = tuple(evidence.intervals([point.right], members)[0] for members in bins)
             shade = _BAR_BUDGETS.index(point.budget) / (len(_BAR_BUDGETS) - 1)
             bars.append(Bars(f"{name}, N = {point.budget:g}", look, y, stack=look, shade=shade))
+    if not bars:
+        budgets = ", ".join(f"N = {budget}" for budget in _BAR_BUDGETS)
+        return lacking(evidence).figure(
+            key, title, source, f"runs at some of {budgets}", strategy="beam(N=16,M=4)"
+        )
     panel = Panel(
         "", "difficulty bin (1 is the easiest)", ACCURACY, groups=bin_names(bins),
         bars=tuple(bars), note=bars_said(bars, bin_names(bins)),
