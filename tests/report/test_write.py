@@ -82,8 +82,9 @@ def test_policies_are_over_bins_that_need_no_answers(reported):
 
 
 def test_the_headline_says_what_the_factors_say(exchange):
-    text = " ".join(headlines(exchange))
-    own = [s for s in savings(exchange.optimum) if not s.charged and s.unit == "generations"]
+    saved = list(savings(exchange.optimum))
+    text = " ".join(headlines(exchange, saved))
+    own = [s for s in saved if not s.charged and s.unit == "generations"]
     for kind in ("search", "revisions"):
         (saving,) = (s for s in own if (s.kind, s.estimator) == (kind, "predicted"))
         assert saving.sentence in text

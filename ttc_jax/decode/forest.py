@@ -161,7 +161,7 @@ class Forest:
                 replica, tokens = prompts[i]
                 source, shared = self._nearest(replica, tokens)
                 if not shared and any(
-                    prompts[j][0] == replica and _common(prompts[j][1], tokens) >= self.page_size
+                    prompts[j][0] == replica and common(prompts[j][1], tokens) >= self.page_size
                     for j in leaders
                 ):
                     later.append(i)
@@ -185,7 +185,7 @@ class Forest:
         for source, held in [*rows, *self._left.items()]:
             if source[0] == replica and id(held) not in seen:
                 seen.add(id(held))
-                shared = _common(held, tokens)
+                shared = common(held, tokens)
                 if shared >= max(self.page_size, best[1] + 1):
                     best = (source, shared)
         return best
@@ -283,7 +283,7 @@ class Forest:
         return np.array(self.cache.pages.table)
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def common(one: Sequence[int], other: Sequence[int]) -> int:
     """Length of the common beginning."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -16,33 +16,32 @@ from ttc_jax.study.comparison import Match
 from ttc_jax.study.curves import Curve
 from ttc_jax.study.evidence import ESTIMATORS, Evidence
 from ttc_jax.study.exchange import Exchange
-from ttc_jax.study.optimum import Optimum
+from ttc_jax.study.optimum import KINDS, Optimum
 from ttc_jax.study.policy import Allocation
 from ttc_jax.study.roles import policy_of
 from ttc_jax.study.runs import Run
 from ttc_jax.study.stats import Interval
 
-# What allocations choose from, with the rule of selection that goes with it.
-_KINDS = (("search", "weighted"), ("revisions", "hierarchical"), ("everything", "mixed"))
-
 
 def findings(exchange: Exchange, runs: Sequence[Run]) -> dict[str, Any]:
     """Everything of a report but its figures and examples, as JSON values."""
     optimum, evidence = exchange.optimum, exchange.evidence
+    saved = list(savings(optimum))
+    timings = {run.name: run.timing() for run in runs}
     return {
-        "headline": headlines(exchange),
+        "headline": headlines(exchange, saved),
         "questions": _questions(evidence),
         "allocation": list(_allocations(optimum)),
         "factors": [
             asdict(saving)
             | {"factor": _finite(asdict(saving.factor)), "bold": saving.factor.claims}
-            for saving in savings(optimum)
+            for saving in saved
         ],
         "matched": list(_matched(exchange)),
         "break_even": list(_break_evens(exchange)),
-        "ledger": [_ledger(evidence, run) for run in runs],
+        "ledger": [_ledger(evidence, run, timings[run.name]) for run in runs],
         "difficulty": list(_difficulty(optimum)),
-        "runs": [_run(evidence, run) for run in runs],
+        "runs": [_run(evidence, run, timings[run.name]["seconds"]) for run in runs],
         "versions": dict(runs[0].versions),
         "configs": {run.name: dict(run.config) for run in runs},
         # Last, since it gathers what was noted on the way.
@@ -63,7 +62,7 @@ def _questions(evidence: Evidence) -> dict[str, Any]:
 
 def _allocations(optimum: Optimum) -> Iterator[dict[str, Any]]:
     evidence = optimum.evidence
-    for kind, rule in _KINDS:
+    for kind, rule in KINDS.items():
         for estimator in ESTIMATORS:
             for unit in ("generations", "flops"):
                 found = optimum.allocation(kind, estimator, rule, unit)
@@ -104,7 +103,7 @@ def _table(evidence: Evidence, found: Allocation) -> dict[str, Any]:
 def small_curve(exchange: Exchange) -> tuple[str, Curve] | None:
     """The small model's best-founded curve: compute-optimal search, revisions, or best-of-N."""
     optimum = exchange.optimum
-    for kind, rule in _KINDS[:2]:
+    for kind, rule in list(KINDS.items())[:2]:
         if curve := optimum.curve(kind, "oracle", rule):
             return f"compute-optimal {kind}", curve
     for rule in ("weighted", "majority"):
@@ -162,9 +161,8 @@ def _break_evens(exchange: Exchange) -> Iterator[dict[str, Any]]:
             yield _finite(found)
 
 
-def _ledger(evidence: Evidence, run: Run) -> dict[str, Any]:
+def _ledger(evidence: Evidence, run: Run, timing: Mapping) -> dict[str, Any]:
     """What a run cost: useful FLOPs by phase, those discarded apart, and what was executed."""
-    timing = run.timing()
     executed = timing["ledger"]
     spent, discarded = evidence.spent.get(run.name, (None, Counter()))
     if spent is None:
@@ -196,7 +194,7 @@ def _difficulty(optimum: Optimum) -> Iterator[dict[str, Any]]:
         if oracle is not None:
             found |= {"agreement": (same := agreement(numbers, oracle)).equal}
             found |= {"spearman": same.spearman}
-        for kind, rule in _KINDS:
+        for kind, rule in KINDS.items():
             if allocation := optimum.allocation(kind, estimator, rule):
                 (accuracy,) = evidence.intervals([allocation.right[-1]])
                 found |= {
@@ -208,7 +206,7 @@ def _difficulty(optimum: Optimum) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _run(evidence: Evidence, run: Run) -> dict[str, Any]:
+def _run(evidence: Evidence, run: Run, seconds: float) -> dict[str, Any]:
     search = run.job == "search"
     spent, _ = evidence.spent.get(run.name, ({}, {}))
     return {
@@ -219,7 +217,7 @@ def _run(evidence: Evidence, run: Run) -> dict[str, Any]:
         "verifier": _model(run.verifier) if run.verifier else None,
         "done": evidence.stored.get(run.name),
         "expected": len(run.questions) if search else None,
-        "seconds": run.timing()["seconds"] or None,
+        "seconds": seconds or None,
         "flops": float(sum(spent.values())) if spent else None,
         "device": run.device,
         "commit": run.git_commit,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the figures of a report come to, in sentences that say no more than the intervals do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ttc_jax.study.comparison import THINK, TRAIN, Match
@@ -10,7 +10,7 @@ from ttc_jax.study.curves import Curve
 from ttc_jax.study.evidence import ESTIMATORS, Evidence
 from ttc_jax.study.exchange import Exchange
 from ttc_jax.study.factor import Factor, compute_factor
-from ttc_jax.study.optimum import Optimum
+from ttc_jax.study.optimum import KINDS, Optimum
 from ttc_jax.study.stats import Interval, paired_bootstrap
 
 
@@ -80,12 +80,12 @@ def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> st
     return f"{own} needs {times} {'as many' if more else 'fewer'} {words} for {goal}{known}."
 
 
-def headlines(exchange: Exchange) -> list[str]:
-    """The answer of the report, in a few sentences."""
-    optimum, evidence = exchange.optimum, exchange.evidence
+def headlines(exchange: Exchange, saved: Sequence[Saving]) -> list[str]:
+    """The answer of the report, in a few sentences; `saved` are all `savings`."""
+    evidence = exchange.evidence
     found = [*_best(evidence)]
     free: dict[str, dict[str, str]] = {}
-    for saving in savings(optimum):
+    for saving in saved:
         if saving.unit == "generations" and not saving.charged:
             free.setdefault(saving.kind, {})[saving.estimator] = saving.sentence
     for sentences in free.values():
@@ -116,8 +116,8 @@ def _best(evidence: Evidence) -> Iterator[str]:
 def _verdicts(exchange: Exchange) -> Iterator[str]:
     """For each R what is better, overall and in which bins."""
     times = exchange.pair.large_params / exchange.pair.small_params
-    for kind, rule in (("search", "weighted"), ("revisions", "hierarchical")):
-        curve = exchange.optimum.curve(kind, "oracle", rule)
+    for kind in ("search", "revisions"):
+        curve = exchange.optimum.curve(kind, "oracle", KINDS[kind])
         if curve is None:
             continue
         matches = exchange.matches(curve)

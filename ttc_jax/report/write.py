@@ -17,7 +17,7 @@ from ttc_jax.study.bins import edges_of
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.exchange import Exchange
 from ttc_jax.study.fitted import FittedPolicy, fit
-from ttc_jax.study.optimum import Optimum
+from ttc_jax.study.optimum import KINDS, Optimum
 from ttc_jax.study.runs import Run, find_runs
 from ttc_jax.study.settings import ReportSettings
 from ttc_jax.verify.grade import Grader
@@ -66,7 +66,7 @@ def policies(optimum: Optimum, runs: Sequence[Run]) -> dict[str, FittedPolicy]:
     for estimator in _FREE:
         found = {}
         for unit in _FILES:
-            allocation = optimum.allocation("everything", estimator, "mixed", unit)
+            allocation = optimum.allocation("everything", estimator, KINDS["everything"], unit)
             if allocation is not None:
                 found[unit] = fit(
                     allocation,

@@ -22,12 +22,11 @@ from ttc_jax.search.sampling import BestOfN
 from ttc_jax.search.schedule import Scheduler
 from ttc_jax.search.strategy import Strategy
 from ttc_jax.search.tree import Tree
+from ttc_jax.study.curves import SCORELESS
 from ttc_jax.study.fitted import Entry, FittedPolicy
 from ttc_jax.verify.answers import extract
 from ttc_jax.verify.grade import Grader
 from ttc_jax.verify.vote import by_rule
-
-_SCORELESS = "majority"  # the rule that reads no scores
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Solver:
     def answer(self, text: str, entry: Entry) -> Answer:
         """What the strategy of an entry makes of a question, chosen by the entry's rule."""
         config, strategy = self._configs[entry.source], parse(entry.strategy)
-        scored = strategy.scored or entry.rule != _SCORELESS
+        scored = strategy.scored or entry.rule not in SCORELESS
         tree, spent = self._grow(config, strategy, _question(text), scored, config.seed)
         solutions = [node.solution for node in tree.candidates]
         answers = [extract(text, last_number=config.grade.last_number) for text in solutions]

@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from ttc_jax.core.mesh import on_mesh
 from ttc_jax.data.sources import Question
+from ttc_jax.decode.forest import common
 from ttc_jax.model.transformer import Transformer, forward
 from ttc_jax.search.plan import Policy, check_prompt
 
@@ -50,7 +51,7 @@ def features(policy: Policy, questions: Sequence[Question]) -> Features:
                 f"question {question.id!r}: its prompt has {len(tokens)} tokens, the model reads "
                 f"{limit}"
             )
-    starts = [_common(bare, tokens) for tokens in prompts]
+    starts = [min(common(bare, tokens), len(tokens) - 1) for tokens in prompts]
     vectors = np.zeros((len(questions), policy.model.shape.width), np.float32)
     spread = NamedSharding(policy.mesh, P("data"))
     for rows, length in _batches(prompts, policy.mesh.shape["data"], limit):
@@ -91,10 +92,3 @@ def _batches(
         rows = replicas * max(1, min(most, _AREA // length))
         now, left = left[-rows:], left[:-rows]
         yield now + [None] * (rows - len(now)), length
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Length of the common beginning, less than that of `other`."""
-    pairs = zip(one, other, strict=False)
-    same = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-    return min(same, len(other) - 1)

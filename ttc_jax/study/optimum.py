@@ -12,7 +12,8 @@ from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.folds import folds
 from ttc_jax.study.policy import Allocation, allocate
 
-KINDS = ("search", "revisions", "everything")
+# What allocations choose from, with the rule of selection that goes with it.
+KINDS = {"search": "weighted", "revisions": "hierarchical", "everything": "mixed"}
 _SPACING = 2.0  # between budgets in FLOPs
 
 
