@@ -332,7 +332,7 @@ def fails(argv: list[str], capsys) -> str:
         ("sft", ["--config.train.schedule=steps"], "schedule 'steps'"),
         ("sft", ["--config.train.select=beam(N=4)"], "train.select is 'beam(N=4)'"),
         ("sft", ["--config.train.kind=rl"], "train.kind is 'rl'"),
-        ("labels", ["--config.labels.rollouts=0"], "rollouts=0"),
+        ("labels", ["--config.labels.samples=0"], "samples=0"),
         ("labels", ["--config.job=play"], "job is 'play'"),
     ],
 )

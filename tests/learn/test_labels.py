@@ -111,6 +111,26 @@ def test_samples_that_cannot_be_learned_from_are_dropped_and_counted():
     assert dropped == {"unparsed": 1, "length": 1, "timeout": 1, "rounds": 3}
 
 
+def test_samples_that_go_on_from_a_prefix_are_its_rollouts():
+    rows = Rows()
+    rows.end(-1, "a\nb\nc", "correct")
+    rows.end(-1, "a\nb\nc", "correct")
+    rows.end(-1, "a\n\nb\nd", "wrong")  # a blank line more: the same steps
+    rows.end(-1, "a\nb\n", "wrong")  # ended behind the prefix
+    rows.end(-1, "a\nb", "correct")  # ended before its newline
+    rows.end(-1, "a\nb\ne", "timeout")
+    rows.end(-1, "a\nx\n", "unparsed", "length")
+    rows.end(-1, "\n", "unparsed")
+    solutions, dropped = labelled(rows.rows, rollouts=False)
+    assert dropped == {"timeout": 1, "length": 1, "unparsed": 1}
+    assert [(s.steps, s.values, s.rollouts, s.count) for s in solutions] == [
+        (("a", "b", "c"), (3 / 6, 2 / 4, 1.0), (6, 4, 0), 2),
+        (("a", "b", "d"), (3 / 6, 2 / 4, 0.0), (6, 4, 0), 1),
+        (("a", "b"), (3 / 6, 0.0), (6, 0), 1),
+        (("a", "b"), (3 / 6, 1.0), (6, 0), 1),
+    ]
+
+
 def test_rows_of_two_questions_are_refused():
     with pytest.raises(ValueError, match=r"one question, got \['p', 'q'\]"):
         labelled([*Rows("p").rows, *Rows("q").rows])

@@ -28,7 +28,7 @@ from ttc_jax.search.cost import node_flops
 from ttc_jax.search.plan import Batch, Policy
 from ttc_jax.search.recorder import Recorder
 from ttc_jax.search.schedule import Scheduler
-from ttc_jax.search.strategy import Load
+from ttc_jax.search.strategy import Grow, Load
 from ttc_jax.search.tree import Node
 from ttc_jax.verify.grade import Graded, Grader, Verdict
 
@@ -288,8 +288,11 @@ def _check_labels(strategy, rows) -> None:
         assert solution.correct == (end.verdict == "correct")
 
 
-@pytest.mark.parametrize("name", ["samples", "rollouts", "rounds"])
-@pytest.mark.parametrize("value", [0, -1, 2.0, True])
+@pytest.mark.parametrize(
+    "name, value",
+    [(name, value) for name in ("samples", "rollouts", "rounds") for value in (-1, 2.0, True)]
+    + [("samples", 0), ("rounds", 0)],
+)
 def test_bad_parameters_are_named(name, value):
     with pytest.raises(ValueError, match=f"monte_carlo with {name}={value}: give a whole number"):
         MonteCarlo(**{name: value})
@@ -301,6 +304,16 @@ def test_what_it_may_come_to():
     assert str(MonteCarlo()) == "monte_carlo()"
     assert strategy.generations == 4 * (1 + 3 * 4)
     assert (strategy.scored, strategy.stepwise) == (False, True)
+    plain = MonteCarlo(samples=4, rollouts=0)
+    assert (plain.generations, plain.stepwise, plain.load) == (4, False, Load(rows=4, paths=4))
+
+
+def test_without_rollouts_only_whole_solutions_are_asked_for():
+    search = MonteCarlo(samples=3, rollouts=0).search(root := Node(-1))
+    assert next(search) == Grow((root,) * 3, whole=True)
+    with pytest.raises(StopIteration) as end:
+        search.send(ended := [Node(number, root) for number in range(3)])
+    assert end.value.value == ended
 
 
 def test_what_has_stated_its_answer_is_not_rolled_out():

@@ -3,14 +3,15 @@
 """Labelled solutions: the soft value of every step, from stored rollouts, and the file of them.
 
 The value of a step is the share of the rollouts from the prefix that ends with it which are right
-(paper section 2); that of a solution's last step is whether the solution is.
+(paper section 2); that of a solution's last step is whether the solution is. Where nothing was
+rolled out, the question's own samples that go on from a prefix are its rollouts.
 """
 
 import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,9 @@ class LabelledSolution:
     text: str
 
 
-def labelled(samples: Sequence[Sample]) -> tuple[list[LabelledSolution], Counter]:
+def labelled(
+    samples: Sequence[Sample], *, rollouts: bool = True
+) -> tuple[list[LabelledSolution], Counter]:
     """The labelled solutions of one question, and how many samples were dropped, by reason.
 
     `samples` are all stored rows of the question, as a `monte_carlo` search leaves them. Dropped
@@ -72,6 +75,10 @@ def labelled(samples: Sequence[Sample]) -> tuple[list[LabelledSolution], Counter
     cut before), whose grading timed out ("timeout"), and that had not ended after all rounds
     ("rounds"); kept and dropped together are all that were sampled. A rollout without an answer is
     not right; one whose grading timed out does not count at all.
+
+    With `rollouts` False the samples are whole solutions that nothing was rolled out from. A prefix
+    is then worth the share of right ones among the samples that begin with the same steps and have
+    more text behind them, the solution itself and dropped ones included, by the rules above.
 
     Raises:
       ValueError: rows of several questions or that make no tree (see `stored_tree`).
@@ -100,7 +107,38 @@ def labelled(samples: Sequence[Sample]) -> tuple[list[LabelledSolution], Counter
     for first, *others in same_text(ended):
         correct = verdicts[first.number] == Verdict.CORRECT
         solutions.append(_solution(tree.question, first, correct, 1 + len(others), right))
+    if not rollouts:
+        through = _through(samples)
+        solutions = [_valued(solution, through) for solution in solutions]
     return solutions, dropped
+
+
+def _through(samples: Iterable[Sample]) -> dict[tuple[str, ...], list[int]]:
+    """By the steps of a prefix: how many graded samples go on from it, and how many end right."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for sample in samples:
+        if sample.branch < 0 or sample.verdict == Verdict.TIMEOUT:
+            continue
+        steps = tuple(sample.steps)
+        ends = steps and sample.offsets[-1] + len(steps[-1]) == len(sample.text)
+        for length in range(1, len(steps) + (not ends)):
+            counts = found.setdefault(steps[:length], [0, 0])
+            counts[0] += 1
+            counts[1] += sample.verdict == Verdict.CORRECT
+    return found
+
+
+def _valued(
+    solution: LabelledSolution, through: Mapping[tuple[str, ...], Sequence[int]]
+) -> LabelledSolution:
+    """A solution with the values of its steps but the last."""
+    steps = solution.steps
+    counts = [through[steps[:length]] for length in range(1, len(steps))]
+    return replace(
+        solution,
+        values=(*(right / n for n, right in counts), solution.values[-1]),
+        rollouts=(*(n for n, _ in counts), 0),
+    )
 
 
 def _unusable(node: Node, verdict: str) -> str | None:

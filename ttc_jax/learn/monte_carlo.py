@@ -41,7 +41,7 @@ class MonteCarlo(Strategy):
     scored = False
 
     def __post_init__(self):
-        self.check(samples=1, rollouts=1, rounds=1)
+        self.check(samples=1, rollouts=0, rounds=1)
 
     @property
     def generations(self) -> int:
@@ -52,18 +52,27 @@ class MonteCarlo(Strategy):
         return self.samples * (1 + self.rollouts * (self.rounds - 1))
 
     @property
+    def stepwise(self) -> bool:
+        """Prefixes are found as samples grow; without rollouts nothing has to be known of them."""
+        return self.rollouts > 0
+
+    @property
     def load(self) -> Load:
-        """Five rows for each sample, any of them a whole solution.
+        """Five rows for each sample, any of them a whole solution; one without rollouts.
 
         Fewer than two prefixes for each sample wait for their rollouts, one more is continued, one
         step more has ended, and rollouts have the rest; four would do. Rows wait for the others of
         their round most of the time.
         """
+        if not self.rollouts:
+            return Load(rows=self.samples, paths=self.samples)
         rows = 5 * self.samples
         return Load(rows=rows, paths=rows, steps=1, busy=2 * self.samples)
 
     def search(self, root: Node) -> Search:
         """All solutions that have ended, equal ones too, then all rollouts."""
+        if not self.rollouts:
+            return (yield Grow((root,) * self.samples, whole=True))
         ended: list[Node] = []
         rolled: list[Node] = []
         held: list[Node] = []  # prefixes that were continued, and are to be rolled out

@@ -28,8 +28,9 @@ def check(config: ConfigDict) -> MonteCarlo:
             f"scorer.path is {config.scorer.path!r}, but labels are made without a verifier; pass "
             f'--config.scorer.path=""'
         )
-    settings.check_sampling(config, stepwise=True)
-    return MonteCarlo(**config.labels.to_dict())
+    strategy = MonteCarlo(**config.labels.to_dict())
+    settings.check_sampling(config, stepwise=strategy.stepwise)
+    return strategy
 
 
 def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
@@ -45,7 +46,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
         rows = sample(config, strategy, questions, grader, place).read()
     solutions, dropped = [], Counter()
     for own in by_question(rows):
-        found, lost = labelled(own)
+        found, lost = labelled(own, rollouts=strategy.rollouts > 0)
         solutions += found
         dropped += lost
     summary = summary_of(rows, solutions, dropped)
