@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builders for GSM8K and MATH over local JSON lines, stored as array_record.
+"""TFDS builders for GSM8K and MATH over local JSON lines, and for pair sums, as array_record.
 
 TensorFlow is never imported: the default tfrecord format would need it, array_record does not.
 """
@@ -15,13 +15,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from ttc_jax.data.jsonlines import Row, read_rows
+from ttc_jax.data.pair_sums import PairSums, generate
 
 
-class _JsonLines(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Shared by the two builders: `<split>.jsonl` in `source_dir` becomes the split `<split>`.
+class _Texts(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Shared by all builders: examples of texts, prepared here from what is already there.
 
-    Every example also carries `line`, its line number in the file: TFDS shuffles rows when it
-    writes them, and `line` restores the order.
+    Every example also carries `line`, its number, from 1: TFDS shuffles rows when it writes them,
+    and `line` restores the order.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -29,16 +30,7 @@ class _JsonLines(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     REQUIRED: tuple[str, ...] = ()
     OPTIONAL: tuple[str, ...] = ()
 
-    def __init__(
-        self,
-        *,
-        source_dir: str | os.PathLike | None = None,
-        splits: Sequence[str] = ("train", "test"),
-        file_format: str = "array_record",
-        **kwargs: Any,
-    ):
-        self._source_dir = source_dir
-        self._source_splits = tuple(splits)
+    def __init__(self, *, file_format: str = "array_record", **kwargs: Any):
         super().__init__(file_format=file_format, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -51,6 +43,21 @@ class _JsonLines(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _log_download_done(self) -> None:
         """Says nothing: see `_log_download_bytes`."""
+
+
+class _JsonLines(_Texts, skip_registration=True):
+    """`<split>.jsonl` in `source_dir` becomes the split `<split>`; `line` is that of the file."""
+
+    def __init__(
+        self,
+        *,
+        source_dir: str | os.PathLike | None = None,
+        splits: Sequence[str] = ("train", "test"),
+        **kwargs: Any,
+    ):
+        self._source_dir = source_dir
+        self._source_splits = tuple(splits)
+        super().__init__(**kwargs)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         if self._source_dir is None:
@@ -80,6 +87,50 @@ class Math(_JsonLines, skip_registration=True):
     OPTIONAL = ("solution",)
 
 
+class PairSumsBuilder(_Texts, skip_registration=True):
+    """Pair sums: rows of numbers, in each of which one pair adds up to a target."""
+
+    name = "pair_sums"
+    REQUIRED = ("id", "question", "answer", "solution", "level")
+
+    def __init__(
+        self,
+        *,
+        made: PairSums | None = None,
+        splits: Sequence[str] = ("train", "test"),
+        **kwargs: Any,
+    ):
+        self._made = made or PairSums()
+        self._made_splits = tuple(splits)
+        super().__init__(**kwargs)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        return {split: self._generate_examples(split) for split in self._made_splits}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for line, (text, solution, level) in enumerate(generate(self._made, split), start=1):
+            solved = {"answer": solution, "solution": solution, "level": str(level)}
+            name = f"{self.name}/{split}/{line - 1}"
+            yield line, {"line": line, "id": name, "question": text, **solved}
+
+
+def made_rows(made: PairSums, split: str, cache_dir: Path) -> list[Row]:
+    """The pair sums of one split in order, through a prepared copy under `cache_dir`.
+
+    Raises:
+      ValueError: there are too few different questions.
+    """
+    root = cache_dir / "tfds" / f"{split}-{made.key}"
+
+    def make() -> PairSumsBuilder:
+        return PairSumsBuilder(made=made, splits=(split,), data_dir=root)
+
+    dataset = make()
+    if not dataset.data_path.exists():
+        dataset = _prepare(dataset, make)
+    return _rows(dataset, split, PairSumsBuilder.name)
+
+
 def prepared_rows(
     builder: type[_JsonLines], source_dir: Path, split: str, cache_dir: Path
 ) -> list[Row]:
@@ -105,13 +156,18 @@ def prepared_rows(
         for _ in read_rows(path, builder.REQUIRED):
             pass  # a bad line is reported before TFDS starts to write
         dataset = _prepare(dataset, make)
+    return _rows(dataset, split, str(path))
+
+
+def _rows(dataset: _Texts, split: str, path: str) -> list[Row]:
+    """The rows of a prepared split in order; `path` is where errors say that they stand."""
     source = dataset.as_data_source(split=split)
     examples = source.__getitems__(range(len(source)))
-    rows = [Row(str(path), int(e.pop("line")), _texts(e)) for e in examples]
+    rows = [Row(path, int(e.pop("line")), _texts(e)) for e in examples]
     return sorted(rows, key=lambda row: row.line)
 
 
-def _prepare(dataset: _JsonLines, make: Callable[[], _JsonLines]) -> _JsonLines:
+def _prepare(dataset: _Texts, make: Callable[[], _Texts]) -> _Texts:
     tfds.disable_progress_bar()
     try:
         dataset.download_and_prepare()

@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions with checked answers: GSM8K, MATH, our own word problems, or the user's file."""
+"""Questions with checked answers: GSM8K, MATH, word problems, pair sums, or the user's file."""
 
 import importlib.resources
 import re
@@ -11,8 +11,9 @@ from pathlib import Path
 from absl import logging
 
 from ttc_jax.data.jsonlines import Row, read_rows
+from ttc_jax.data.pair_sums import PairSums
 
-NAMES = ("word_problems", "gsm8k", "math", "jsonl")
+NAMES = ("word_problems", "pair_sums", "gsm8k", "math", "jsonl")
 SPLITS = ("train", "test")
 
 
@@ -36,14 +37,16 @@ def load_questions(
     cache_dir: str | Path | None = None,
     limit: int | None = None,
     drop_unanswered: bool = False,
+    made: PairSums | None = None,
 ) -> list[Question]:
     """The questions of a source in file order, at most `limit` of them.
 
-    `word_problems` comes with the package. `gsm8k` and `math` read `<split>.jsonl` in `data_dir`
-    and keep a prepared copy in `cache_dir`. `jsonl` reads `data_dir`, a file of the user's own or
-    a directory with `<split>.jsonl`: fields question, answer and optionally id, level, subject,
-    solution. `drop_unanswered` leaves out questions without an answer (the public MATH training
-    split has two) and logs how many; otherwise they are an error.
+    `word_problems` comes with the package. `pair_sums` are generated, as `made` says; `gsm8k` and
+    `math` read `<split>.jsonl` in `data_dir`. Of these three a prepared copy stays in `cache_dir`.
+    `jsonl` reads `data_dir`, a file of the user's own or a directory with `<split>.jsonl`: fields
+    question, answer and optionally id, level, subject, solution. `drop_unanswered` leaves out
+    questions without an answer (the public MATH training split has two) and logs how many;
+    otherwise they are an error.
 
     Raises:
       FileNotFoundError: the data file is not there.
@@ -56,6 +59,8 @@ def load_questions(
         raise ValueError(f"limit must be at least 1 or None, not {limit}")
     if name == "word_problems":
         pairs = _word_problems()
+    elif name == "pair_sums":
+        pairs = _made(made or PairSums(), split, cache_dir)
     elif data_dir is None:
         raise ValueError(f"source {name!r} needs data_dir, the directory with its JSON lines")
     elif name == "jsonl":
@@ -79,20 +84,33 @@ def _user_file(path: Path, split: str) -> Iterable[tuple[Row, Question]]:
     return [(row, _from_fields(row)) for row in read_rows(path)]
 
 
+def _made(
+    made: PairSums, split: str, cache_dir: str | Path | None
+) -> Iterable[tuple[Row, Question]]:
+    from ttc_jax.data import builders  # as in `_prepared`
+
+    _check_prepared("pair_sums", split, cache_dir)
+    return [(row, _from_fields(row)) for row in builders.made_rows(made, split, Path(cache_dir))]
+
+
 def _prepared(
     name: str, source: Path, split: str, cache_dir: str | Path | None
 ) -> Iterable[tuple[Row, Question]]:
     from ttc_jax.data import builders  # TFDS takes most of a second to import
 
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r} of {name!r}: choose from {', '.join(SPLITS)}")
-    if cache_dir is None:
-        raise ValueError(f"source {name!r} needs cache_dir, where its prepared copy is kept")
+    _check_prepared(name, split, cache_dir)
     builder = {"gsm8k": builders.Gsm8k, "math": builders.Math}[name]
     rows = builders.prepared_rows(builder, source, split, Path(cache_dir))
     if name == "gsm8k":
         return [(row, _from_gsm8k(row, f"gsm8k/{split}/{i}")) for i, row in enumerate(rows)]
     return [(row, _from_fields(row, text="problem")) for row in rows]
+
+
+def _check_prepared(name: str, split: str, cache_dir: str | Path | None) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r} of {name!r}: choose from {', '.join(SPLITS)}")
+    if cache_dir is None:
+        raise ValueError(f"source {name!r} needs cache_dir, where its prepared copy is kept")
 
 
 def _from_fields(row: Row, text: str = "question") -> Question:
