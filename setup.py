@@ -34,7 +34,12 @@ setup(
     author="The ttc_jax Authors",
     python_requires=">=3.11",
     packages=find_packages(include=["ttc_jax", "ttc_jax.*"]),
-    package_data={"ttc_jax": ["*.jinja", "**/*.jinja", "*.jsonl", "**/*.jsonl"]},
+    package_data={
+        "ttc_jax": [
+            *("*.jinja", "**/*.jinja", "*.jsonl", "**/*.jsonl"),
+            *("model/builtin/*/*.model", "model/builtin/*/*.json"),
+        ],
+    },
     install_requires=[
         *JAX,
         "absl-py>=2.1",

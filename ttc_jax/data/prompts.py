@@ -128,7 +128,7 @@ class Revision:
         if not texts:
             return prompt
         parts = [f"Attempt {i}: {text}".rstrip(" ") for i, text in enumerate([*texts, ""], 1)]
-        return "\n\n".join([prompt, *parts])
+        return "\n\n".join([prompt.rstrip("\n"), *parts])
 
 
 def _need(template: str, placeholder: str, name: str) -> None:

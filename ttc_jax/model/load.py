@@ -41,6 +41,7 @@ TOKENIZER_FILES = (
     "generation_config.json",
     "chat_template.jinja",
 )
+_BUILTIN = Path(__file__).parent / "builtin"
 # What a value head saved for another task may lack; it is then zero.
 _OPTIONAL = ("score.bias",)
 
@@ -50,9 +51,10 @@ def load_checkpoint(
 ) -> tuple[Transformer, Tokenizer]:
     """The model and tokenizer of a checkpoint.
 
-    `path` is a Hugging Face directory, a .gguf file, or "package:NAME" for the GGUF file inside an
-    installed package. A GGUF file is converted once, into cache_dir/checkpoints. Weights become
-    `dtype` and are read straight into their shards on `mesh` (default: one device).
+    `path` is a Hugging Face directory, a .gguf file, "package:NAME" for the GGUF file inside an
+    installed package, or "builtin:NAME" for what comes with this one. A GGUF file is converted
+    once, into cache_dir/checkpoints. Weights become `dtype` and are read straight into their shards
+    on `mesh` (default: one device).
 
     Raises:
         FileNotFoundError: the checkpoint, one of its files, or the package is missing.
@@ -79,7 +81,7 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
     """
     if str(path).startswith("package:"):
         path = packaged_gguf(str(path).removeprefix("package:"))
-    path = Path(path)
+    path = _builtin(str(path)) if str(path).startswith("builtin:") else Path(path)
     if path.is_dir():
         return path
     if not path.exists():
@@ -89,6 +91,15 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
     if cache_dir is None:
         raise ValueError(f"{path} must be converted first; name a cache_dir for the result")
     return converted(path, Path(cache_dir))
+
+
+def _builtin(path: str) -> Path:
+    """The directory of "builtin:NAME": a tokenizer, for models that are trained from scratch."""
+    found = sorted(entry.name for entry in _BUILTIN.iterdir())
+    name = path.removeprefix("builtin:")
+    if name not in found:
+        raise FileNotFoundError(f"no {path}; there are builtin:{', builtin:'.join(found)}")
+    return _BUILTIN / name
 
 
 def read_shape(directory: Path) -> ModelShape:
@@ -104,7 +115,10 @@ def read_shape(directory: Path) -> ModelShape:
 
 def _read_config(directory: Path) -> dict:
     if not (directory / "config.json").is_file():
-        raise FileNotFoundError(f"no config.json in {directory}; is it a checkpoint directory?")
+        raise FileNotFoundError(
+            f"no config.json in {directory}; is it a checkpoint directory? (A tokenizer alone "
+            "serves to train from scratch.)"
+        )
     return read_json(directory / "config.json")
 
 
