@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What kind of model a checkpoint is said to be, and that runs which name it share it."""
 
+import importlib.util
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ml_collections import ConfigDict
 
-from ttc_jax.run import models
-from ttc_jax.run.models import Models, policy_kind, verifier_kind
+from ttc_jax.run import models, settings
+from ttc_jax.run.models import Models, described, policy_kind, verifier_kind
+from ttc_jax.verify.likelihood import Likelihood
 from ttc_jax.verify.plain_formats import MathShepherd, Outcome, OutcomeWithHistory, Steps
 
 
@@ -70,3 +73,29 @@ def test_a_checkpoint_is_loaded_once_and_given_up_when_nothing_names_it(tmp_path
     assert loaded == ["a", "b", "a"]
     held.policy(config("a", **{"model.dtype": "bfloat16"}))
     assert loaded == ["a", "b", "a", "a"]
+
+
+def test_the_likelihood_is_a_verifier_without_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "load_checkpoint", lambda path, **how: pytest.fail(path))
+    asked = config("a", "likelihood", **{"scorer.aggregate": "min"})
+    held = Models(tmp_path)
+    verifier = held.verifier(asked)
+    assert isinstance(verifier, Likelihood) and verifier.aggregate_name == "min"
+    held.keep_only(asked)
+    policy = SimpleNamespace(model=SimpleNamespace(shape=SimpleNamespace(params=7)))
+    assert described(asked, policy, verifier)["verifier"] == {
+        "path": "likelihood", "kind": "likelihood", "params": 0,
+    }  # fmt: skip
+
+
+def test_a_value_head_for_the_likelihood_is_refused():
+    path = Path(__file__).resolve().parents[2] / "configs" / "smollm2.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    asked = module.get_config("beam")
+    asked.scorer.path = "likelihood"
+    with pytest.raises(ValueError, match="scorer.untrained draws.*--config.scorer.untrained=False"):
+        settings.check_sampling(asked, stepwise=True)
+    asked.scorer.untrained = False
+    settings.check_sampling(asked, stepwise=True)

@@ -71,8 +71,11 @@ class Pages:
         return np.zeros(len(self.tables), int)
 
 
-def install(monkeypatch, seed: int = 0, odds=None) -> None:
-    """Replaces the programs. `odds` are those of each token; None: all are as likely."""
+def install(monkeypatch, seed: int = 0, odds=None, surprise: float = 0.0) -> None:
+    """Replaces the programs. `odds` are those of each token; None: all are as likely.
+
+    The log-probability of token i is said to be -i `surprise`.
+    """
     random = np.random.default_rng(seed)
 
     def create(shape, mesh, *, rows, n_pages, page_size, row_pages, dtype):
@@ -105,7 +108,8 @@ def install(monkeypatch, seed: int = 0, odds=None) -> None:
             count += running
         for r, x in np.argwhere(count):
             cache.pages.grow(r, rows.row[r, x], int(count[r, x]))
-        return segment.Sampled(tokens, tokens * np.float32(0), count, state), cache
+        logprobs = tokens * np.float32(-surprise)
+        return segment.Sampled(tokens, logprobs, count, state), cache
 
     monkeypatch.setattr(cache, "create", create)
     for program in (fork, extend, decode_segment):

@@ -19,6 +19,8 @@ from ttc_jax.run import settings
 from ttc_jax.search.plan import Policy
 from ttc_jax.verify.format_names import by_name
 from ttc_jax.verify.formats import Format
+from ttc_jax.verify.likelihood import LIKELIHOOD, Likelihood
+from ttc_jax.verify.scorer import Scorer
 from ttc_jax.verify.verifier import Verifier
 
 
@@ -33,10 +35,12 @@ class Models:
         """The model that answers, loaded, and how it is asked."""
         return asked(config, *self._load(*_policy_of(config)))
 
-    def verifier(self, config: ConfigDict) -> Verifier | None:
+    def verifier(self, config: ConfigDict) -> Scorer | None:
         """The verifier, loaded, with nothing allocated yet; None where the config names none."""
         if not config.scorer.path:
             return None
+        if config.scorer.path == LIKELIHOOD:
+            return Likelihood(config.scorer.aggregate)
         scorer, (path, mesh, dtype) = config.scorer, _verifier_of(config)
         model, tokenizer = self._load(path, mesh, dtype)
         if scorer.untrained:
@@ -53,7 +57,7 @@ class Models:
     def keep_only(self, config: ConfigDict) -> None:
         """Gives up what is loaded and not named by this config, to make room for what is."""
         wanted = {_policy_of(config)}
-        if config.scorer.path:
+        if config.scorer.path not in ("", LIKELIHOOD):
             wanted.add(_verifier_of(config))
         self._loaded = {key: held for key, held in self._loaded.items() if key in wanted}
 
@@ -101,10 +105,12 @@ def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Polic
     )
 
 
-def described(config: ConfigDict, policy: Policy, verifier: Verifier | None) -> dict:
+def described(config: ConfigDict, policy: Policy, verifier: Scorer | None) -> dict:
     """What models.json says of the models of a run: path, kind and number of parameters of each."""
     shape, described = policy.model.shape, None
-    if verifier is not None:
+    if isinstance(verifier, Likelihood):
+        described = {"path": LIKELIHOOD, "kind": LIKELIHOOD, "params": 0}
+    elif verifier is not None:
         described = {
             "path": config.scorer.path,
             "kind": verifier_kind(verifier.format),

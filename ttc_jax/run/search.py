@@ -29,8 +29,8 @@ def check(config: ConfigDict) -> Strategy:
     strategy = parse(config.search.strategy)
     if strategy.scored and not config.scorer.path:
         raise ValueError(
-            f"{strategy} compares scores; name a verifier's checkpoint as scorer.path, or take "
-            f"best_of_n or revise"
+            f"{strategy} compares scores; name a verifier's checkpoint as scorer.path, or "
+            f"'likelihood' for the policy's own, or take best_of_n or revise"
         )
     # pass@k is estimated from independent samples, which no other strategy draws.
     report = config.report

@@ -13,6 +13,7 @@ from ttc_jax.run import settings
 from ttc_jax.search.names import parse
 from ttc_jax.search.sampling import BestOfN
 from ttc_jax.study.fitted import FittedPolicy
+from ttc_jax.verify.likelihood import LIKELIHOOD
 
 
 def of_entries(policy: FittedPolicy, changes: Mapping[str, str]) -> dict[str, ConfigDict]:
@@ -106,7 +107,11 @@ def _check(config: ConfigDict) -> None:
     settings.check_sampling(config, stepwise=False)
     for group in ("model", "scorer"):
         path = config[group].path
-        if path and not path.startswith("package:") and not Path(path).exists():
+        if (
+            path not in ("", LIKELIHOOD)
+            and not path.startswith("package:")
+            and not Path(path).exists()
+        ):
             raise FileNotFoundError(
                 f"no checkpoint at {path} (seen from {Path.cwd()}), the {group}.path of a run that "
                 f"the policy was fitted to; pass --config.{group}.path=DIR"

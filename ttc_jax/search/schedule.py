@@ -319,6 +319,8 @@ class Scheduler:
             job.state = self._reader.resume(found.tail)
             return True
         node.ahead = found.text
+        if self.scorer is not None and self.scorer.reads_logprobs:
+            node.ahead_logprobs = self._reader.by_step(*job.sampled(), found.text)
         node.usage[job.phase] = len(found.tokens)
         self._counts["lookahead"] += len(found.tokens)
         self.forest.cut((r, job.row), run.before.cached)
@@ -354,7 +356,12 @@ class Scheduler:
         if self.scorer.outcome:  # a later prompt may have this solution in view
             followed = self.scorer.history and self.strategy.load.attempts
             return Claim(state, (node.solution,), final=not followed)
-        return Claim(state, node.steps, self._reader.split(node.ahead), node.finished)
+        logprobs: tuple[np.ndarray, ...] = ()
+        if self.scorer.reads_logprobs:
+            own = self._reader.by_step(node.tokens, node.logprobs, node.text)
+            logprobs = own + node.ahead_logprobs
+        ahead = self._reader.split(node.ahead)
+        return Claim(state, node.steps, ahead, node.finished, logprobs=logprobs)
 
     def _judged(self, flight: Flight, node: Node, judgement: Judgement) -> None:
         node.scores, node.ahead_scores = judgement.scores, judgement.ahead_scores

@@ -67,6 +67,30 @@ class StepReader:
         """The non-empty steps of a text."""
         return tuple(step.text for step in split_steps(text, self._policy.delimiter))
 
+    def by_step(
+        self, tokens: np.ndarray, logprobs: np.ndarray, text: str
+    ) -> tuple[np.ndarray, ...]:
+        """The logprobs f32[len] of the tokens of a text, cut into those of each of its steps.
+
+        A step's tokens begin where those of the step before end, with the one that completes the
+        delimiter; the last step has all that follow. They may be none, where one token holds the
+        end of a step and all of another.
+        """
+        steps, ends = split_steps(text, self._policy.delimiter), []
+        # In bytes: text that is not UTF-8 reads otherwise, but newlines in it are newlines.
+        data = b"".join(self._bytes[token] for token in tokens)
+        newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+        held = np.cumsum([len(self._bytes[token]) for token in tokens], dtype=np.int64)
+        for step, following in zip(steps, steps[1:], strict=False):
+            at = text.find(self._policy.delimiter, step.end, following.start)
+            if at < 0:  # the line of a final answer, which no delimiter sets off
+                end = text.index("\n", step.end) + 1
+            else:
+                end = at + len(self._policy.delimiter)
+            last = newlines[text.count("\n", 0, end) - 1]
+            ends.append(int(np.searchsorted(held, last, "right")) + 1)
+        return tuple(np.split(logprobs, ends)) if steps else ()
+
     def _end_in(self, tail: bytes, last: int) -> str:
         """The end string that the last token, `last` bytes, completed too; else the delimiter."""
         for end in self._policy.ends:

@@ -29,7 +29,8 @@ class Node:
     ahead from, at the end of `ahead`, the text of the rollout, whose steps scored `ahead_scores`.
     `usage` counts tokens by phase; those of a rollout, a solution sampled only to estimate the
     value of its parent, are a phase of their own. `verify_at` is the length of the verifier's row
-    when it read on for this node; it is not stored.
+    when it read on for this node, and `ahead_logprobs` are those of the rollout's tokens by step,
+    for a verifier that reads them; neither is stored.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Node:
     ahead_scores: tuple[float, ...] = ()
     usage: Counter = field(default_factory=Counter)
     verify_at: int = 0
+    ahead_logprobs: tuple[np.ndarray, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ttc_jax.core.flops import Ledger
 from ttc_jax.decode.batch import Place
 
@@ -49,7 +51,9 @@ class Claim:
     `ahead` are steps of a rollout, scored after them and then forgotten. `final` says that nothing
     will follow, so that no state is wanted. For an outcome scorer `steps` is the whole solution as
     one text, after the state of the question; one that reads history takes earlier attempts, each
-    as one text, for steps before it. `phase` is what the ledger charges the steps to.
+    as one text, for steps before it. `phase` is what the ledger charges the steps to. `logprobs`,
+    for a scorer that reads them, are f32[len] of the tokens that each of `steps`, then of `ahead`,
+    was sampled in.
     """
 
     state: State
@@ -57,6 +61,7 @@ class Claim:
     ahead: tuple[str, ...] = ()
     final: bool = False
     phase: str = "verify"
+    logprobs: tuple[np.ndarray, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> tuple:
@@ -106,12 +111,13 @@ class Scorer(ABC):
     """Scores steps (or, as an outcome scorer, whole solutions) of many questions together.
 
     An outcome scorer with `history` judges a revision with the attempts in view that its prompt
-    had.
+    had. One that `reads_logprobs` is told how likely the policy took the tokens of each step.
     """
 
     aggregate_name: str = "last"
     outcome: bool = False
     history: bool = False
+    reads_logprobs: bool = False
 
     def aggregate(self, scores: Sequence[float]) -> float:
         """One number for a solution whose steps scored `scores`; 0.0 for one without any step."""
