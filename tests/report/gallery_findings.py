@@ -93,7 +93,22 @@ def findings() -> dict:
     ]  # fmt: skip
     ratios_of = (("arxiv", (0.16, 257.75), (0.79, 63.37), (22.0, 15.77)),
                  ("counted", (0.16, 3.2e14), (0.79, 8.1e13), (22.0, 1.9e13)))  # fmt: skip
+    claims = [
+        {"number": number, "claim": f"Claim {number} holds.", "verdict": verdict,
+         "difference": found, "unit": unit, "measured": "It was measured.",
+         "parts": [{"name": f"part of claim {number}", "verdict": verdict, "expected": "above 0",
+                    "said": "k = 15.77 at R = 22", "difference": found, "unit": unit,
+                    "needs": "" if found else "a beam search",
+                    "command": "" if found else "ttc run --config=configs/beam.py"}],
+         "beside": [{"name": "plain best-of-N", "verdict": "", "expected": "", "said": "",
+                     "difference": found, "unit": unit, "needs": "", "command": ""}]}
+        for number, verdict, unit, found in (
+            (1, "shown", "points", share(0.126, 0.06)), (2, "refuted", "share", share(0.38, 0.04)),
+            (3, "undecided", "points", None), (10, "shown", "exact", None),
+            (9, "undecided", "times", {"mean": 3.9, "low": 0.8, "high": None, "n": 100}))
+    ]  # fmt: skip
     return {
+        "claims": claims,
         "headline": [
             "Compute-optimal search reaches the accuracy of best-of-N at 64 generations with 16 "
             "[11, 24]: 3.9 times fewer.",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ttc_jax.core.flops import CONVENTIONS
+from ttc_jax.report import claims
 from ttc_jax.report.headline import headlines, savings, warnings
 from ttc_jax.study.bins import agreement
 from ttc_jax.study.comparison import Match
@@ -30,6 +31,7 @@ def findings(exchange: Exchange, runs: Sequence[Run]) -> dict[str, Any]:
     timings = {run.name: run.timing() for run in runs}
     return {
         "headline": headlines(exchange, saved),
+        "claims": claims.table(optimum),
         "questions": _questions(evidence),
         "allocation": list(_allocations(optimum)),
         "factors": [

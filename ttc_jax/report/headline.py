@@ -38,8 +38,11 @@ def savings(optimum: Optimum) -> Iterator[Saving]:
     charged with the estimate.
     """
     evidence = optimum.evidence
-    for kind, rule, rival, name in _rivals(optimum):
-        at = rival.points[-1].budget
+    for kind in ("search", "revisions"):
+        rival, rule = optimum.rival(kind), KINDS[kind]
+        if rival is None:
+            continue
+        name, at = rival.name, rival.points[-1].budget
         for estimator in ESTIMATORS:
             allocation = optimum.allocation(kind, estimator, rule)
             if allocation is None:
@@ -52,16 +55,6 @@ def savings(optimum: Optimum) -> Iterator[Saving]:
                     found = compute_factor(curve, rival, at, unit=unit, **evidence.boot)
                     sentence = _sentence(own, name, at, words, found)
                     yield Saving(kind, estimator, charged, unit, sentence, found)
-
-
-def _rivals(optimum: Optimum) -> Iterator[tuple[str, str, Curve, str]]:
-    evidence = optimum.evidence
-    if (curve := evidence.best_of_n("weighted")) and evidence.searches_by("weighted"):
-        yield "search", "weighted", curve, "best-of-N weighted"
-    grid = evidence.grid("hierarchical")
-    points = tuple(sorted((m for (s, _), m in grid.items() if s == 1), key=lambda m: m.budget))
-    if len(points) > 1:
-        yield "revisions", "hierarchical", Curve("parallel", points), "parallel sampling"
 
 
 def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> str:

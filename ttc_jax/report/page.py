@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from ttc_jax.core.records import TEMPORARY, check_writable, write_bytes_atomic
 from ttc_jax.report import words
+from ttc_jax.report.claims import counted
 from ttc_jax.report.drawing import colours, draw, looks
 from ttc_jax.report.drawing.legend import entries
 from ttc_jax.report.drawing.sheet import csv_text, sheets
@@ -22,8 +23,10 @@ from ttc_jax.report.examples.cases import Examples
 from ttc_jax.report.ledger import spent, used_phases
 from ttc_jax.report.plots import Figure, Panel
 from ttc_jax.report.savings import savings
+from ttc_jax.study.claim import REFUTED, SHOWN
 
 SECTIONS = {
+    "claims": "The claims of the paper",
     "numbers": "Key numbers",
     "allocation": "Compute-optimal allocation",
     "figures": "Figures",
@@ -226,6 +229,16 @@ def _forest(difference: Mapping, columns: Sequence[Mapping]) -> dict[str, float]
     return {"low": low, "mean": mean, "width": round(high - low, 1)}
 
 
+def _difference(row: Mapping) -> tuple[str, str]:
+    """What was measured of a claim or a part of one, and its interval."""
+    found, unit = row.get("difference"), row.get("unit")
+    if not found:
+        return ("exact" if unit == "exact" else words.NOTHING), ""
+    show = {"points": words.signed, "share": words.percent, "times": words.times}[unit]
+    mean, low, high = (show(found[key]) for key in ("mean", "low", "high"))
+    return mean, f"[{low}, {high}]"
+
+
 def _settings(findings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """A title and a text for the versions and for each configuration."""
     if findings.get("versions"):
@@ -269,6 +282,9 @@ def _environment() -> jinja2.Environment:
         "of_bin": lambda rows, name: next((row for row in rows if row["bin"] == name), None),
         "forest": _forest,
         "verdict": words.verdict,
+        "claim_class": {SHOWN: "good", REFUTED: "bad"}.get,
+        "counted": counted,
+        "difference": _difference,
         "verdict_class": lambda text: text.partition(" ")[0],
     }
     return environment

@@ -33,6 +33,11 @@ def signed(share: float | None) -> str:
     return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"
 
 
+def times(factor: float | None) -> str:
+    """How many times: "3.9 ×"; a bound that there is not is infinite."""
+    return "∞" if factor is None else f"{factor:.2g} ×"
+
+
 def amount(value: float | None) -> str:
     """A number as it is, with an SI prefix from ten thousand on; a text stays a text."""
     if not known(value) or isinstance(value, str):

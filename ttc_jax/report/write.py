@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ttc_jax.report import claims
 from ttc_jax.report.examples.pick import Source, pick
 from ttc_jax.report.figures.every import figures
 from ttc_jax.report.findings import findings
@@ -50,6 +51,7 @@ def report(workdirs: Sequence[Path], out: Path, settings: ReportSettings) -> Ite
         examples = pick(sources, grader.classes)
     page = write_report(out, found, drawn, examples)
     yield from found["headline"]
+    yield f"claims: {claims.counted(found['claims'])}"
     yield from (f"note: {warning}" for warning in found["warnings"])
     lacking = sum(not figure.panels for figure in drawn)
     yield f"{len(drawn) - lacking} figures, {lacking} without data"

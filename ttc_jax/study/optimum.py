@@ -4,6 +4,7 @@
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -68,6 +69,20 @@ class Optimum:
         grids = [evidence.grid(one) for one in ("majority", "hierarchical")]
         # One chain of one attempt is best-of-N of another policy: it stays, with its own name.
         return found + tuple(point for grid in grids for point in grid.values())
+
+    def rival(self, kind: str) -> Curve | None:
+        """What an allocation of "search" or "revisions" has to beat: one strategy for all.
+
+        Best-of-N weighted, where there is a search too; chains of one attempt, at several budgets.
+        """
+        evidence = self.evidence
+        if kind == "search":
+            curve = evidence.best_of_n("weighted")
+            found = curve and evidence.searches_by("weighted")
+            return replace(curve, name="best-of-N weighted") if found else None
+        grid = evidence.grid("hierarchical")
+        points = sorted((m for (s, _), m in grid.items() if s == 1), key=lambda m: m.budget)
+        return Curve("parallel sampling", tuple(points)) if len(points) > 1 else None
 
     def curve(self, kind: str, estimator: str, rule: str = "weighted") -> Curve | None:
         """The allocation as one strategy, over the budgets that it was given."""
