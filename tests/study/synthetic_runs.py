@@ -20,10 +20,11 @@ REVISION = SMALL | {"path": "runs/revision/model", "kind": "revision"}
 RESTEM = SMALL | {"path": "runs/restem/model", "kind": "restem"}
 PRM = {"path": "runs/prm/model", "kind": "prm", "params": 100_000_000}
 ORM = PRM | {"path": "runs/orm/model", "kind": "orm"}
+LIKELIHOOD = {"path": "likelihood", "kind": "likelihood", "params": 0}
 HISTORY = PRM | {"path": "runs/orm_history/model", "kind": "orm_history"}
 
 LARGE_ACCURACY = (0.95, 0.8, 0.55, 0.3, 0.1)
-SHARPNESS = {"prm": 3.0, "orm": 1.6, "orm_history": 2.4}
+SHARPNESS = {"prm": 3.0, "orm": 1.6, "orm_history": 2.4, "likelihood": 1.0}
 STARTED = "2026-01-01T00:00:00+00:00"
 
 
@@ -55,7 +56,7 @@ def write_run(
     if verifier:
         kind = verifier["kind"]
         world = replace(
-            world, sharpness=sharpness or SHARPNESS[kind], outcome=kind != "prm",
+            world, sharpness=sharpness or SHARPNESS[kind], outcome=kind.startswith("orm"),
             history=kind == "orm_history", verifier_params=verifier["params"], judge=kind,
         )  # fmt: skip
     else:

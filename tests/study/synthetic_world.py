@@ -47,7 +47,8 @@ class World:
     """How often the policy is right, and how well the verifier knows.
 
     `sharpness` is how far the logits of right and wrong solutions lie apart, None: no verifier;
-    `judge` is its name. An `outcome` verifier gives one score, and one with `history` reads
+    `judge` is its name, "likelihood" that of the policy's own, which is a little less of wrong
+    steps. An `outcome` verifier gives one score, and one with `history` reads
     earlier attempts again. Every revision takes the share `decline` off the chance to be right. A
     `greedy` policy always gives its likelier answer. FLOPs are two for each parameter and token.
     """
@@ -81,12 +82,15 @@ class _Search:
         self._answers: dict[Node, str | None] = {}
         self._attempts: dict[Node, tuple[Node, ...]] = {}
         self._flops: dict[Node, dict[str, float]] = {}
+        self._luck = _generator(world.seed, question.id, "log-probabilities")
+        self._logprobs: dict[Node, list[float]] = {}  # of the steps up to and with the node's
 
     def rows(self) -> list[Sample]:
         root = Node(-1, tokens=np.arange(PROMPT_TOKENS))
         self._ways[root] = RIGHT
         root.usage = Counter(prefill=PROMPT_TOKENS)
-        verified = self._world.sharpness is not None
+        self._logprobs[root] = []
+        verified = self._world.sharpness is not None and self._world.judge != "likelihood"
         root.usage += Counter(verifier_prefill=PROMPT_TOKENS * verified)
         prompts, grown, search, sent, turn = [root], [], self._strategy.search(root), None, 0
         while True:
@@ -109,7 +113,7 @@ class _Search:
 
     def _prompt(self, number: int, attempts: tuple[Node, ...], turn: int) -> Node:
         node = Node(number, round=turn, tokens=np.arange(PROMPT_TOKENS))
-        self._attempts[node], self._ways[node] = attempts, RIGHT
+        self._attempts[node], self._ways[node], self._logprobs[node] = attempts, RIGHT, []
         seen = STEPS * STEP_TOKENS * len(attempts)
         node.usage["revision_context"] = seen
         if self._world.history:
@@ -125,6 +129,7 @@ class _Search:
         node.usage["decode"] = STEP_TOKENS * new
         ways = self._walk(node, new)
         self._ways[node] = ways[-1]
+        self._logprobs[node] = self._logprobs[parent] + self._likely(ways)
         if node.finish == "stop":
             self._answers[node] = self._answer(ways[-1])
         node.steps = tuple(f"Step {done + i + 1} of {number}." for i in range(new))
@@ -164,6 +169,12 @@ class _Search:
     def _answer(self, way: int) -> str | None:
         return None if way == WRONG - 1 else str(int(self._question.answer) + way)
 
+    def _likely(self, ways: list[int]) -> list[float]:
+        """Log-probabilities of steps: a policy is less sure of wrong ones, but not always."""
+        means = np.where(np.array(ways) == RIGHT, -0.4, -0.55) + 0.2 * self._luck.normal(
+            size=len(ways))  # fmt: skip
+        return (STEP_TOKENS * np.minimum(means, -0.01)).tolist()
+
     def _judge(self, node: Node, ways: list[int], done: int, ahead: int) -> None:
         """Scores of the steps, the later the surer; the value is the last of them."""
         seen = np.array([*ways, *ways[-1:] * ahead])
@@ -171,10 +182,14 @@ class _Search:
         sure = np.arange(done + 1, done + 1 + len(seen)) / STEPS
         logits = merit * sure + 0.7 * self._noise.normal(size=len(seen))
         scores = [float(np.float32(1 / (1 + np.exp(-x)))) for x in logits]
+        if self._world.judge == "likelihood":
+            logs = np.cumsum([*self._logprobs[node], *self._likely(ways[-1:] * ahead)])
+            scores = np.exp(logs / (STEP_TOKENS * np.arange(1, len(logs) + 1)))[done:].tolist()
         node.value = scores[-1]
-        node.usage["verify"] = len(node.tokens)
-        if ahead:
-            node.usage["verify_lookahead"] = STEP_TOKENS * ahead
+        if self._world.judge != "likelihood":
+            node.usage["verify"] = len(node.tokens)
+            if ahead:
+                node.usage["verify_lookahead"] = STEP_TOKENS * ahead
         own = len(scores) - ahead
         node.scores = tuple(scores[own - 1 : own] if self._world.outcome else scores[:own])
         node.ahead_scores = tuple(scores[own:])
@@ -193,10 +208,14 @@ class _Search:
             question=tree.question, branch=node.number, steps=node.steps,
             parent=None if node.parent is None else node.parent.number,
             offsets=starts[:-1].tolist(), tokens=node.tokens.tolist(), scores=node.scores,
-            logprob=-0.5 * len(node.tokens), finish=node.finish, flops=self._cost(node),
+            logprob=sum(self._own_logprobs(node)), finish=node.finish, flops=self._cost(node),
             round=node.round, role=tree.role(node), value=node.value, ahead=node.ahead,
             ahead_scores=node.ahead_scores, usage=dict(node.usage), **fields,
         )  # fmt: skip
+
+    def _own_logprobs(self, node: Node) -> list[float]:
+        before = 0 if node.parent is None else len(self._logprobs[node.parent])
+        return self._logprobs[node][before:]
 
     def _cost(self, node: Node) -> dict[str, float]:
         verifier, policy = 2.0 * self._world.verifier_params, 2.0 * self._world.policy_params

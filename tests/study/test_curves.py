@@ -42,6 +42,7 @@ def pool(question, classes, right, values=None, *, timeouts=0, chain=0) -> Pool:
         steps=((),) * n,
         chain=chain,
         tokens=np.full(n, 3),
+        logprobs=np.full(n, -1.0),
         own=own,
         flops=flops | {"prefill": 100.0, "verifier_prefill": 50.0},
         discarded={},

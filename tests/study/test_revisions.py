@@ -35,7 +35,8 @@ def pool(classes, right, values=None, question="q") -> Pool:
     flops = {phase: cost.sum() for phase, cost in own.items()} | {"prefill": 100.0}
     return Pool(
         question, classes.ravel(), right.ravel(), values.ravel(), ((),) * classes.size, s,
-        np.ones(classes.size, int), own, flops, {}, int((classes == LATE).sum()),
+        np.ones(classes.size, int), np.zeros(classes.size), own, flops, {},
+        int((classes == LATE).sum()),
     )  # fmt: skip
 
 

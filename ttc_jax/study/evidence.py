@@ -27,6 +27,14 @@ from ttc_jax.study.curves import (
 from ttc_jax.study.difficulty import Difficulty
 from ttc_jax.study.estimates import Estimates
 from ttc_jax.study.families import families
+from ttc_jax.study.likelihood import (
+    LIKELIHOOD,
+    RULES,
+    Control,
+    against,
+    by_likelihood,
+    unscored,
+)
 from ttc_jax.study.pool import (
     Pool,
     common,
@@ -42,6 +50,7 @@ from ttc_jax.study.roles import Roles, assign, greedy, policy_of
 from ttc_jax.study.runs import Run
 from ttc_jax.study.settings import ReportSettings
 from ttc_jax.study.stats import Interval, bootstrap, ratio_bootstrap
+from ttc_jax.study.verifier_quality import StepQuality, last_quality, quality
 from ttc_jax.study.weak import noisy
 
 ESTIMATORS = ("oracle", "predicted", "few", "probe")
@@ -163,15 +172,18 @@ class Evidence:
     ) -> Curve | None:
         """Best-of-N for every budget from the largest pool.
 
+        The kind "likelihood" chooses by the policy's own likelihood, for which any pool will do.
         `aggregate` remakes the values from the scores of steps; `flipped` is the share of values
         that are taken for their opposites.
         """
         if kind is None and rule not in SCORELESS:
             kind = "prm" if self.largest_pool(role, "prm") else "orm"
-        run = self.largest_pool(role, kind)
+        run = self.largest_pool(role, None if kind == LIKELIHOOD else kind)
         if run is None:
             return None
         pools = self.pools(run)
+        if kind == LIKELIHOOD:
+            pools = {q: by_likelihood(pool) for q, pool in pools.items()}
         if aggregate:
             pools = {q: rescored(pool, aggregate) for q, pool in pools.items()}
         if flipped:
@@ -179,12 +191,16 @@ class Evidence:
         return best_of_n_curve(run, pools, self.questions, rule)
 
     @functools.cache  # noqa: B019
-    def searches_by(self, rule: str, role: str = "base") -> Mapping[str, Curve]:
-        """A curve for each family of step-by-step searches against a PRM, by the family's key."""
-        runs = [run for run in self.runs_of(role, "prm") if run.strategy.stepwise]
+    def searches_by(self, rule: str, role: str = "base", kind: str = "prm") -> Mapping[str, Curve]:
+        """A curve for each family of step-by-step searches against a verifier, by its key.
+
+        Those by the likelihood have families of their own, such as "likelihood_beam_4".
+        """
+        runs = [run for run in self.runs_of(role, kind) if run.strategy.stepwise]
+        mark, said = ("", "") if kind == "prm" else (f"{kind}_", f", {kind}")
         return {
-            key: curve_of(
-                own.label,
+            mark + key: curve_of(
+                own.label + said,
                 [recorded(run, self.pools(run), self.questions, rule) for run in own.runs],
             )
             for key, own in sorted(families(runs).items())
@@ -197,15 +213,19 @@ class Evidence:
         """Revisions for every length and number of chains.
 
         Without a kind they are scored by the revision ORM if there is one, else by another
-        verifier; a rule that reads no scores takes what there is.
+        verifier; a rule that reads no scores takes what there is, as does the likelihood.
         """
-        kinds = [kind] if kind else ["orm_history", "prm", "orm"]
-        if rule in SCORELESS and kind is None:
+        kinds = [kind] if kind not in (None, LIKELIHOOD) else ["orm_history", "prm", "orm"]
+        if kind == LIKELIHOOD or rule in SCORELESS and kind is None:
             kinds.append(None)
         for wanted in kinds:
             runs = [run for run in self.runs_of(role, wanted) if isinstance(run.strategy, Revise)]
             if runs:
-                return revision_grid([(run, self.pools(run)) for run in runs], self.questions, rule)
+                pools = [(run, self.pools(run)) for run in runs]
+                if kind == LIKELIHOOD:
+                    pools = [(run, {q: by_likelihood(p) for q, p in own.items()})
+                             for run, own in pools]  # fmt: skip
+                return revision_grid(pools, self.questions, rule)
         return {}
 
     def attempts(self) -> list[np.ndarray]:
@@ -234,6 +254,29 @@ class Evidence:
             return None
         return recorded(run, self.pools(run), self.questions, "majority")
 
+    def control(self, kind: str) -> Control | None:
+        """A verifier against the likelihood; None where there is no verifier of this kind."""
+        weighted = self.best_of_n("weighted", kind)
+        rivals = [self.best_of_n(rule, LIKELIHOOD) for rule in RULES]
+        return weighted and against(kind, weighted, [c for c in rivals if c], **self.boot)
+
+    def verifier_quality(self) -> dict[str, tuple[str, list[StepQuality]]]:
+        """Of each kind of verifier the run it is judged by and what its scores are worth by step.
+
+        That is the largest pool that it scored, whole. The likelihood is judged by that too or,
+        where no run was scored by it, by the largest pool of all, at the last step alone.
+        """
+        found = {}
+        for kind in ("prm", "orm", LIKELIHOOD):
+            run = self.largest_pool("base", kind)
+            if run is None and kind == LIKELIHOOD and (run := self.largest_pool()):
+                pools = [by_likelihood(pool) for pool in self._pools[run.name].values()]
+                found[kind] = run.name, list(last_quality(pools, **self.boot))
+            elif run is not None:
+                pools = list(self._pools[run.name].values())
+                found[kind] = run.name, list(quality(pools, **self.boot))
+        return {kind: judged for kind, judged in found.items() if judged[1]}
+
     # ------------------------------------------------------------------ difficulty
 
     @functools.cached_property
@@ -248,6 +291,8 @@ class Evidence:
         if run is None:
             return None
         pools = list(self._pools[run.name].values())
+        if run.verifier is not None and run.verifier.kind == LIKELIHOOD:
+            pools = [unscored(pool) for pool in pools]
         half = min(run.strategy.generations // 2, min(map(len, pools)) - 1)
         return Estimates(run.name, pools, self.settings.samples or half)
 
@@ -305,7 +350,7 @@ def _spent(pools: Iterable[Pool]) -> tuple[Counter, Counter]:
 def _merit(run: Run) -> tuple:
     """Of pools the one with most samples, of these one that a PRM has scored, comes out highest."""
     kind = run.verifier.kind if run.verifier else ""
-    return run.strategy.generations, kind == "prm", bool(kind), run.name
+    return run.strategy.generations, kind == "prm", kind not in ("", LIKELIHOOD), run.name
 
 
 def _draws(run: Run) -> tuple:

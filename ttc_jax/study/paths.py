@@ -14,7 +14,7 @@ from ttc_jax.core.samples import read_columns
 
 _COLUMNS = (
     "question", "branch", "parent", "role", "place", "answer", "verdict", "value", "scores",
-    "finish", "tokens", "flops",
+    "finish", "tokens", "logprob", "flops",
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ class Paths:
       answers, verdicts: as stored.
       values: f64[C], NaN without a verifier.
       steps: the scores along each path; () where there are none, or the verifier could not read it.
-      tokens: i64[C], sampled along each path.
+      tokens, logprobs: i64[C] sampled along each path, and f64[C] the sum of their
+        log-probabilities.
       own: FLOPs by phase, f64[C], of nodes on this path alone, the plain prompt aside.
       flops, discarded: FLOPs by phase of all nodes of a question, of those on no path.
     """
@@ -38,6 +39,7 @@ class Paths:
     values: np.ndarray
     steps: list[tuple[float, ...]]
     tokens: np.ndarray
+    logprobs: np.ndarray
     own: dict[str, np.ndarray]
     flops: dict[str, dict[str, float]]
     discarded: dict[str, dict[str, float]]
@@ -64,10 +66,12 @@ def read_paths(directory: Path, questions: Sequence[str]) -> Paths:
     visits = np.zeros(len(nodes.up), np.int64)
     for _, at in nodes.upward(found):
         visits += np.bincount(at, minlength=len(visits))
-    tokens = np.zeros(len(found), np.int64)
+    tokens, logprobs = np.zeros(len(found), np.int64), np.zeros(len(found))
     own = {phase: np.zeros(len(found)) for phase in nodes.flops}
     for who, at in nodes.upward(found):
-        tokens[who] += np.where(nodes.branch[at] >= 0, nodes.tokens[at], 0)
+        sampled = nodes.branch[at] >= 0
+        tokens[who] += np.where(sampled, nodes.tokens[at], 0)
+        logprobs[who] += np.where(sampled, nodes.logprobs[at], 0.0)
         alone = (visits[at] == 1) & (nodes.branch[at] != -1)
         for phase, cost in nodes.flops.items():
             own[phase][who] += np.where(alone, cost[at], 0.0)
@@ -78,6 +82,7 @@ def read_paths(directory: Path, questions: Sequence[str]) -> Paths:
         values=nodes.values(found),
         steps=nodes.steps(found),
         tokens=tokens,
+        logprobs=logprobs,
         own=own,
         flops=nodes.totals(np.ones(len(visits))),
         discarded=nodes.totals(visits == 0),
@@ -92,6 +97,7 @@ class _Nodes:
         self.question = pc.index_in(table["question"], pa.array(names, pa.string())).to_numpy()
         self.branch = _ints(table["branch"])
         self.tokens = pc.list_value_length(table["tokens"]).to_numpy()
+        self.logprobs = table["logprob"].to_numpy()
         self.up = self._parents()
         self.flops = self._flops()
         self._scores, self._starts = self._all_scores()

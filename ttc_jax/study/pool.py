@@ -34,7 +34,8 @@ class Pool:
       values: f64[n], what the strategy compared; NaN without a verifier.
       steps: for each candidate the scores along its whole path; () where there are none.
       chain: attempts per chain of revisions, 0 for none.
-      tokens: i64[n], sampled along the path of each candidate.
+      tokens, logprobs: i64[n] sampled along the path of each candidate, and f64[n] the sum of
+        their log-probabilities.
       own: FLOPs by the phases of `flops`, f64[n], of nodes on the path of this candidate alone;
         later prompts count, the plain one does not. With best_of_n and revise that is all but it.
       flops: FLOPs by phase of the whole tree.
@@ -49,6 +50,7 @@ class Pool:
     steps: tuple[tuple[float, ...], ...]
     chain: int
     tokens: np.ndarray
+    logprobs: np.ndarray
     own: Mapping[str, np.ndarray]
     flops: Mapping[str, float]
     discarded: Mapping[str, float]
@@ -142,6 +144,7 @@ def _pool(paths: Paths, question: str, chain: int, classes: Classes) -> Pool:
         steps=tuple(steps[i] for i in kept),
         chain=chain,
         tokens=paths.tokens[rows][kept],
+        logprobs=paths.logprobs[rows][kept],
         own={phase: cost[rows][kept] for phase, cost in paths.own.items()},
         flops=paths.flops[question],
         discarded=paths.discarded[question],
@@ -197,6 +200,7 @@ def _part(pool: Pool, part: slice, flops: Mapping[str, float], timeouts: int) ->
         values=pool.values[part],
         steps=pool.steps[part],
         tokens=pool.tokens[part],
+        logprobs=pool.logprobs[part],
         own={phase: cost[part] for phase, cost in pool.own.items()},
         flops=flops,
         timeouts=timeouts,
