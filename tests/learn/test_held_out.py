@@ -45,7 +45,7 @@ BAD = [(0.5, 0.1), (0.4, 0.9), (0.3, 0.9), (0.2,)]
 
 def held_out(n: int = 8) -> HeldOut:
     with Grader() as grader:
-        return HeldOut(Told(), EXAMPLES, SOLUTIONS, Shape(1, 8), classes=grader.classes, n=n)
+        return HeldOut(Told(), EXAMPLES, SOLUTIONS, Shape(1, 8), grader=grader, n=n)
 
 
 def test_figures_of_steps_and_of_choices():

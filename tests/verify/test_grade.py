@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import sys
 import threading
+import time
 
 import pytest
 
@@ -182,3 +183,47 @@ def test_bad_arguments(kwargs):
 def test_a_gold_answer_must_be_there(grader):
     with pytest.raises(ValueError, match="item 1: a question without an answer"):
         grader.grade([("1", "#### 1"), (" ", "#### 1")])
+
+
+@pytest.fixture(scope="module")
+def of_solutions():
+    with Grader(answer="solution") as grader:
+        yield grader
+        assert not grader._pool._idle and grader.timeouts == 0
+
+
+@pytest.mark.parametrize("text, verdict", [
+    ("A 9 14\nB 5 12", "correct"),
+    ("\n A 9 14 \r\n\tB 5 12\n\n", "correct"),
+    ("A 9 14\nB 5 13", "wrong"),
+    ("A 9 14", "wrong"),
+    ("A 9 14 B 5 12", "wrong"),
+    ("A 9  14\nB 5 12", "wrong"),
+    ("B 5 12\nA 9 14", "wrong"),
+    ("The answer is A 9 14\nB 5 12", "wrong"),
+    (" \n\n", "unparsed"),
+    ("", "unparsed"),
+])  # fmt: skip
+def test_whole_solutions_as_answers(of_solutions, text, verdict):
+    (graded,) = of_solutions.grade([("A 9 14\nB 5 12 ", text)])
+    assert graded.verdict == verdict
+    assert (graded.answer is None) == (verdict == "unparsed")
+    if verdict == "correct":
+        assert graded.answer == of_solutions.answer(text) == "A 9 14\nB 5 12"
+
+
+def test_whole_solutions_are_equal_as_text(of_solutions):
+    answers = ["1/2", None, "0.5", " 1/2\n", "0.50", "0.5"]
+    assert of_solutions.classes(answers) == [0, None, 1, 0, 2, 1]
+    assert of_solutions.grade([("1/2", "0.5"), ("7", "x=7")]) == [
+        Graded("0.5", Verdict.WRONG), Graded("x=7", Verdict.WRONG)]  # fmt: skip
+    many = [f"A {i % 50_000} 2\nB 1 3" for i in range(100_000)]
+    begin = time.perf_counter()
+    assert of_solutions.classes(many) == [i % 50_000 for i in range(100_000)]
+    of_solutions.grade([(many[0], text) for text in many])
+    assert time.perf_counter() - begin < 10  # a second; by pairs it would be hours
+
+
+def test_unknown_answers_are_named():
+    with pytest.raises(ValueError, match="grade.answer is 'steps'; there are stated, solution"):
+        Grader(answer="steps")

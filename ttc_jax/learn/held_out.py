@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a verifier in training is worth on questions that it does not learn from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ttc_jax.data.batches import Example, Shape
 from ttc_jax.learn.learner import Arrays, Learner
 from ttc_jax.learn.metrics import Bin, best_of_n, reliability, step_metrics
-from ttc_jax.verify.answers import extract
+from ttc_jax.verify.grade import Grader
 
 _RESAMPLES = 20  # draws of N solutions per question, at every evaluation
 
@@ -27,8 +27,7 @@ class Solution:
 class HeldOut:
     """Held-out examples of a verifier, with the solutions that they were made from.
 
-    `classes` numbers equal answers of one question alike (verify.grade.Grader.classes). `n` is the
-    N of best-of-N.
+    `grader` tells which answers of a question are equal. `n` is the N of best-of-N.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class HeldOut:
         solutions: Sequence[Solution],
         shape: Shape,
         *,
-        classes: Callable[[Sequence[str | None]], list[int | None]],
+        grader: Grader,
         n: int,
     ):
         self._learner, self._examples, self._shape, self._n = learner, examples, shape, n
@@ -54,7 +53,7 @@ class HeldOut:
             "depths": np.concatenate([np.arange(count) for count in counts]),
             "last": np.concatenate([np.arange(count) == count - 1 for count in counts]),
         }
-        self._classes = _classes(self._questions, [s.text for s in solutions], classes)
+        self._classes = _classes(self._questions, [s.text for s in solutions], grader)
 
     def __call__(self, params: Arrays) -> Iterator[tuple[str, float]]:
         """Figures of `metrics.step_metrics`, and of best-of-N with the last step's score."""
@@ -76,13 +75,16 @@ class HeldOut:
         return reliability(self._labels, np.concatenate(scores))
 
 
-def _classes(questions: Sequence[str], texts: Sequence[str], classes) -> list[int | None]:
+def _classes(
+    questions: Sequence[str], texts: Sequence[str], grader: Grader
+) -> list[int | None]:
     """The class of each solution's answer among those of its question."""
     members: dict[str, list[int]] = {}
     for i, question in enumerate(questions):
         members.setdefault(question, []).append(i)
     found: list[int | None] = [None] * len(texts)
     for chosen in members.values():
-        for i, number in zip(chosen, classes([extract(texts[i]) for i in chosen]), strict=True):
+        answers = [grader.answer(texts[i]) for i in chosen]
+        for i, number in zip(chosen, grader.classes(answers), strict=True):
             found[i] = number
     return found

@@ -65,24 +65,28 @@ class Writer:
         return " " if attempts or head.endswith(" ") else ""
 
 
-def gold_solution(question: Question) -> str:
+def gold_solution(question: Question, *, answer: str = "stated") -> str:
     """The source's own solution, with the final answer stated at its end if it is not.
 
-    Empty where the source gives none.
+    Empty where the source gives none. With `answer="solution"` (see `Grader`) it is as it stands.
     """
     text = question.solution.strip()
-    if not text or extract(text) is not None:
+    if not text or answer == "solution" or extract(text) is not None:
         return text
     return f"{text}\nThe answer is {question.answer}."
 
 
-def fine_tuning(questions: Sequence[Question], writer: Writer) -> list[Example]:
+def fine_tuning(
+    questions: Sequence[Question], writer: Writer, *, answer: str = "stated"
+) -> list[Example]:
     """An example of each question that has a solution, which is to be imitated.
+
+    `answer` is as in `gold_solution`.
 
     Raises:
       ValueError: none has.
     """
-    solved = [(question, gold_solution(question)) for question in questions]
+    solved = [(question, gold_solution(question, answer=answer)) for question in questions]
     solved = [(question, solution) for question, solution in solved if solution]
     if not solved:
         raise ValueError(

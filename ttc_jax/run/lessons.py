@@ -94,7 +94,8 @@ def lesson(
     kind, train = config.train.kind, config.train
     if kind == "sft":
         writer = texts.Writer(settings.style(config), tokenizer)
-        examples = texts.fine_tuning(list(questions.values()), writer)
+        asked, answer = list(questions.values()), config.grade.get("answer", "stated")
+        examples = texts.fine_tuning(asked, writer, answer=answer)
         found = Lesson(examples, [], {"without_solution": len(questions) - len(examples)})
     elif kind in ("prm", "orm"):
         found = _labelled(config, questions, tokenizer)

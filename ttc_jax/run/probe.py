@@ -151,5 +151,4 @@ def _lesson(source: Path) -> _Lesson:
 
 def _asked(config: ConfigDict) -> dict:
     """The settings that features hold for."""
-    prompt = {f"prompt.{key}": value for key, value in config.prompt.to_dict().items()}
-    return {"model.path": config.model.path} | prompt
+    return {"model.path": config.model.path} | settings.prompt_depends_on(config)

@@ -16,6 +16,7 @@ from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.search.plan import Batch
+from ttc_jax.verify.grade import check_answer
 from ttc_jax.verify.scorer import AGGREGATES
 
 # What a policy was trained for: nothing in particular, or to revise, by one recipe or the other.
@@ -41,7 +42,13 @@ def check_asking(config: ConfigDict) -> None:
             f"model.kind is {config.model.kind!r}; there are {', '.join(POLICY_KINDS)}, and '' for "
             f"what the checkpoint's training job says"
         )
-    dtype(config)
+    if config.prompt.get("template", "") and config.prompt.style != "few_shot":
+        raise ValueError(
+            f"prompt.template is {config.prompt.template!r}, which is for prompt.style = "
+            f"'few_shot', not {config.prompt.style!r}; chat has the checkpoint's own"
+        )
+    check_answer(config.grade.get("answer", "stated"))
+    style(config), dtype(config)
 
 
 def check_sampling(config: ConfigDict, *, stepwise: bool) -> None:
@@ -127,25 +134,41 @@ def depends_on(config: ConfigDict, questions: Sequence[Question], *groups: str) 
     """The settings of these groups, and all else that any result depends on; not where it runs."""
     depends = {"seed": config.seed, "model.path": config.model.path}
     depends["model.dtype"] = dtype(config).name
-    for group in ("data", "prompt", *groups):
+    for group in ("data", *groups):
         depends |= {f"{group}.{key}": value for key, value in config[group].to_dict().items()}
+    depends |= prompt_depends_on(config)
     del depends["data.dir"]  # the questions count, not where they lie
     depends["data.questions"] = key_of({q.id: [q.text, q.answer] for q in questions})
     return depends
+
+
+def prompt_depends_on(config: ConfigDict) -> dict:
+    """The settings of the prompt; of the template only one of its own, as runs of old have none."""
+    values = config.prompt.to_dict()
+    return {f"prompt.{key}": v for key, v in values.items() if key != "template" or v}
 
 
 def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     """`depends_on` for jobs that sample and grade."""
     depends = depends_on(config, questions, "sample", "search", "scorer")
     del depends["scorer.pages"], depends["scorer.mesh"]
-    return depends | {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
+    depends |= {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
+    return depends | answer_depends_on(config)
+
+
+def answer_depends_on(config: ConfigDict) -> dict:
+    """What is taken as the answer, unless it is the stated one, as it is in runs of old."""
+    answer = config.grade.get("answer", "stated")
+    return {} if answer == "stated" else {"grade.answer": answer}
 
 
 def style(config: ConfigDict) -> Revision:
     """How the policy is asked."""
     examples = tuple(map(tuple, config.prompt.examples))
     chat = config.prompt.style == "chat"
-    return Revision(Chat(examples=examples) if chat else FewShot(examples))
+    template = config.prompt.get("template", "")
+    how = {"template": template} if template else {}
+    return Revision(Chat(examples=examples) if chat else FewShot(examples, **how))
 
 
 def device() -> str:

@@ -24,7 +24,6 @@ from ttc_jax.search.strategy import Strategy
 from ttc_jax.search.tree import Tree
 from ttc_jax.study.curves import SCORELESS
 from ttc_jax.study.fitted import Entry, FittedPolicy
-from ttc_jax.verify.answers import extract
 from ttc_jax.verify.grade import Grader
 from ttc_jax.verify.vote import by_rule
 
@@ -104,8 +103,8 @@ class Solver:
         scored = strategy.scored or entry.rule not in SCORELESS
         tree, spent = self._grow(config, strategy, _question(text), scored, config.seed)
         solutions = [node.solution for node in tree.candidates]
-        answers = [extract(text, last_number=config.grade.last_number) for text in solutions]
         with Grader(**config.grade.to_dict()) as grader:
+            answers = [grader.answer(text) for text in solutions]
             classes = grader.classes(answers)
         values = [node.value or 0.0 for node in tree.candidates] if scored else None
         chosen = by_rule(classes, values, strategy.chains)[entry.rule]

@@ -75,6 +75,7 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     for name in ("source", "accumulate", "remat", "fsdp", "save_every", "export_dtype"):
         del values[name]
     depends |= {f"train.{name}": value for name, value in values.items()}
+    depends |= settings.answer_depends_on(config)
     if config.train.kind != "sft":
         depends["train.source"] = fingerprint(Path(config.train.source))
     if config.train.select:
@@ -248,9 +249,7 @@ def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, 
 def _held_out(config, learner, found: Lesson, tried, inside, grader) -> HeldOut:
     choices = [s for s, kept in zip(found.solutions, inside, strict=True) if kept]
     shape = held_out_shape(tried, Shape(1, 0), config.mesh.data)
-    return HeldOut(
-        learner, tried, choices, shape, classes=grader.classes, n=config.train.best_of
-    )
+    return HeldOut(learner, tried, choices, shape, grader=grader, n=config.train.best_of)
 
 
 def _select(

@@ -39,6 +39,11 @@ def extract(text: str, *, last_number: bool = False) -> str | None:
     return numbers[-1] if numbers else None
 
 
+def whole(text: str) -> str:
+    """The text without white space at its ends and those of its lines."""
+    return "\n".join(line.strip() for line in text.strip().split("\n"))
+
+
 def plain_number(answer: str) -> Decimal | None:
     """The value of a normalised answer that is one decimal number ("1,234.50"), else None."""
     return Decimal(answer.replace(",", "")) if _PLAIN.fullmatch(answer) else None

@@ -25,7 +25,7 @@ from ttc_jax.report.examples.cases import (
 from ttc_jax.search.recorder import stored_tree
 from ttc_jax.search.strategy import Strategy
 from ttc_jax.study.summary import Classes, winners
-from ttc_jax.verify.answers import extract, normalise
+from ttc_jax.verify.answers import extract, normalise, whole
 from ttc_jax.verify.grade import Verdict
 
 QUESTION = 1200  # characters shown of a question
@@ -228,14 +228,15 @@ class _Run:
 
 
 def _right_pruned(rows: Sequence[Sample]) -> int | None:
-    """The first given up node whose solution ends with the gold answer, letter for letter."""
+    """The first given up node whose solution is or states the gold answer, letter for letter."""
     tree = stored_tree(rows)
     pruned = {row.branch for row in rows if row.role == "pruned"}
     gold = next((row.answer for row in rows if row.branch == -1), None)
     for node in tree.nodes:
         if gold and node.number in pruned and not node.rollout:
             answer = extract(node.solution)
-            if answer is not None and normalise(answer) == normalise(gold):
+            stated = answer is not None and normalise(answer) == normalise(gold)
+            if stated or whole(node.solution) == whole(gold):
                 return node.number
     return None
 

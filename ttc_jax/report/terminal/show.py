@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree as Branches
 
 from ttc_jax.core.samples import Sample, candidates, read_outline, read_samples
+from ttc_jax.model.settings import read_json
 from ttc_jax.search.recorder import stored_tree
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.study.summary import winners
@@ -61,7 +62,8 @@ def show(
     samples = read_samples(directory, question)
     view = _View(samples, depth, pruned)
     yield view.branches()
-    yield from _selection(candidates(samples))
+    graded = read_json(workdir / "config.json").get("config", {}).get("grade", {})
+    yield from _selection(candidates(samples), Grader(**graded))
     yield from _spent(view.tree)
 
 
@@ -172,9 +174,9 @@ class _View:
         return lines
 
 
-def _selection(rows: Sequence[Sample]) -> Iterator[Text]:
+def _selection(rows: Sequence[Sample], grader: Grader) -> Iterator[Text]:
     """The answer that each rule selects."""
-    with Grader() as grader:
+    with grader:
         found = winners(rows, grader.classes, _chain(rows))
     for rule, winner in found.items():
         row = None if winner is None else rows[winner]
