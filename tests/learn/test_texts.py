@@ -73,6 +73,8 @@ def test_solutions_of_the_source_state_their_answer():
     )
     bare = Question("r", "a?", "7")
     assert texts.gold_solution(bare) == ""
+    rows = Question("r", "a?", "A 3 4", solution=" A 3 4\n")
+    assert texts.gold_solution(rows, answer="solution") == "A 3 4"
     assert len(texts.fine_tuning([SUM, bare], texts.Writer(PLAIN, Letters()))) == 1
     with pytest.raises(ValueError, match="none of 1 questions has a solution"):
         texts.fine_tuning([bare], texts.Writer(PLAIN, Letters()))

@@ -1,0 +1,88 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from ttc_jax.core.records import key_of
+from ttc_jax.data.sources import Question
+from ttc_jax.learn.texts import Writer
+from ttc_jax.model.load import checkpoint_directory
+from ttc_jax.model.token_files import load_tokenizer
+from ttc_jax.run import settings
+
+QUESTION = Question("q", "A 23: 4 9 14 18\nB 17: 2 5 12 16", "A 9 14\nB 5 12")
+
+
+@pytest.fixture
+def config():
+    path = Path(__file__).parents[2] / "configs" / "smollm2.py"
+    spec = importlib.util.spec_from_file_location("smollm2", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config().unlock()
+    config.data.name = "pair_sums"
+    config.prompt.examples = ()
+    return config
+
+
+def test_pair_sums_of_a_config(config, tmp_path):
+    config.data.count, config.data.seed, config.data.levels = 12, 1, ((3,), (3, 3), (4, 4))
+    found = settings.questions(config, tmp_path)
+    assert [q.level for q in found] == [1, 2, 3] * 4
+    config.data.limit = 3  # evenly spaced ones would all be of level 1 or 2
+    assert settings.questions(config, tmp_path) == found[:3]
+    config.data.seed = -1
+    with pytest.raises(ValueError, match="data.seed is -1"):
+        settings.questions(config, tmp_path)
+
+
+def test_new_settings_left_alone_keep_the_keys_of_old_runs(config):
+    for group, name in (config.prompt, "template"), (config.grade, "answer"):
+        if name in group:
+            del group[name]
+    old = settings.sampling_depends_on(config, [QUESTION])
+    assert "grade.answer" not in old and "prompt.template" not in old
+    config.prompt.template, config.grade.answer = "", "stated"
+    assert key_of(settings.sampling_depends_on(config, [QUESTION])) == key_of(old)
+    config.prompt.template, config.grade.answer = "{question}\n{solution}", "solution"
+    assert settings.sampling_depends_on(config, [QUESTION]) == old | {
+        "prompt.template": "{question}\n{solution}",
+        "grade.answer": "solution",
+    }
+
+
+def test_a_template_of_its_own(config):
+    assert settings.style(config).render(QUESTION, ()) == f"Question: {QUESTION.text}\nAnswer:"
+    config.prompt.template = "{question}\n{solution}"
+    settings.check_asking(config)
+    style, text = settings.style(config), QUESTION.text
+    assert style.render(QUESTION, ()) == f"{text}\n"
+    assert style.render(QUESTION, ["A 4 9\nB 5 12\n"]) == (
+        f"{text}\n\nAttempt 1: A 4 9\nB 5 12\n\nAttempt 2:"
+    )
+    tokenizer = load_tokenizer(checkpoint_directory("builtin:pair_sums"))
+    for attempts, start in (((), "A"), (("A 4 9\nB 5 12",), " A")):
+        example = Writer(style, tokenizer).example(QUESTION, attempts, QUESTION.answer)
+        learned = example.targets[example.weights > 0].tolist()
+        assert tokenizer.decode(learned[:1]) == start and learned[-1] == tokenizer.eos[0]
+        assert len(learned) == 8
+        # The last token before what is learned is a newline, or a heading.
+        assert example.weights[len(example.tokens) - 9] == 0
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"template": "{question}"}, "template '{question}' lacks the placeholder {solution}"),
+    ({"template": "{question}{solution}", "style": "chat"}, "style = 'few_shot', not 'chat'"),
+])  # fmt: skip
+def test_templates_that_cannot_work(config, change, message):
+    config.prompt.update(change)
+    with pytest.raises(ValueError, match=message):
+        settings.check_asking(config)
+
+
+def test_unknown_answers(config):
+    config.grade.answer = "steps"
+    with pytest.raises(ValueError, match="grade.answer is 'steps'"):
+        settings.check_asking(config)
