@@ -6,16 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import jax
 from ml_collections import ConfigDict
-from rich.console import Console
 
-from ttc_jax.core.records import RunRecord, write_json_atomic
-from ttc_jax.run import labels, probe, search, settings, sweep, train
+from ttc_jax.core.records import RunRecord
+from ttc_jax.run import pipeline, settings, stage
 from ttc_jax.run.models import Models
 from ttc_jax.run.place import Launch
-
-# Each has check(config), depends_on(config, questions), run(config, questions, place) and
-# report(results, path).
-JOBS = {"search": search, "sweep": sweep, "labels": labels, "train": train, "probe": probe}
 
 
 def run(
@@ -27,25 +22,18 @@ def run(
     says is printed.
 
     Raises:
-      ValueError: a setting, a question or the work directory does not fit; nothing was done.
+      ValueError: a setting, a question or the work directory does not fit; nothing was done, or, of
+        a pipeline, none of the stage that is named.
       OSError: a file is missing, or the work directory cannot be written.
     """
-    # ---------------------------------------------------------------- settings and questions
-    if config.job not in JOBS:
-        raise ValueError(f"job is {config.job!r}; there are {', '.join(JOBS)}")
-    job = JOBS[config.job]
-    job.check(config)
     cache_dir = settings.cache_dir(config.cache_dir)
-    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla"))
-    questions = settings.questions(config, cache_dir)
-    depends = {"job": config.job} | job.depends_on(config, questions)
-
-    # ---------------------------------------------------------------- work directory
     launch = Launch(tuple(command), overrides, cache_dir, Models(cache_dir))
+    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla"))
+    if config.job == "pipeline":
+        return pipeline.run(config, workdir, launch)
+    stage.check(config)
+    stage.check_source(config)
+    questions = settings.questions(config, cache_dir)
+    depends = stage.depends_on(config, questions)
     with RunRecord(workdir, depends=depends) as record:
-        place = launch.place(record, config)
-        results = job.run(config, questions, place) | {"settings": depends}
-        write_json_atomic(record.path / "results.json", results)
-        shown = job.report(results, record.path)
-        Console(highlight=False, markup=False).print(*shown, sep="\n", soft_wrap=True)
-    return results
+        return stage.run(config, questions, depends, record, launch)

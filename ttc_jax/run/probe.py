@@ -16,6 +16,7 @@ from ttc_jax.core.samples import by_question, candidates, read_samples
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
 from ttc_jax.run import settings
+from ttc_jax.run.checkpoints import identity
 from ttc_jax.run.lessons import fingerprint
 from ttc_jax.run.models import described
 from ttc_jax.run.place import Place
@@ -30,8 +31,12 @@ PROBE, DIFFICULTY = "probe.json", "difficulty.json"
 
 
 def check(config: ConfigDict) -> None:
-    """ValueError or FileNotFoundError for a source that a probe cannot learn from."""
+    """ValueError for a setting that cannot work, naming it, its value and the fix."""
     settings.check_asking(config)
+
+
+def check_source(config: ConfigDict) -> None:
+    """ValueError or FileNotFoundError for a source that a probe cannot learn from."""
     source = config.probe.source
     if not source:
         raise ValueError(
@@ -48,7 +53,8 @@ def check(config: ConfigDict) -> None:
     strategy = made.get("search.strategy", "no search")
     if made.get("job", "search") != "search" or not isinstance(parse(strategy), BestOfN):
         raise ValueError(f"{source} holds samples of {strategy}; a probe learns from best_of_n")
-    now = json.loads(json.dumps(_asked(config)))  # lists for tuples, as what is stored has them
+    now = _asked(config) | {"model.path": identity(config.model.path)}
+    now = json.loads(json.dumps(now))  # lists for tuples, as what is stored has them
     if differ := [key for key in now if now[key] != made.get(key)]:
         key = differ[0]
         raise ValueError(

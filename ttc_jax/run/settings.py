@@ -15,8 +15,10 @@ from ttc_jax.data.pair_sums import PairSums
 from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
 from ttc_jax.decode.sample import Sampler
+from ttc_jax.run.checkpoints import identity
 from ttc_jax.search.plan import Batch
 from ttc_jax.verify.grade import check_answer
+from ttc_jax.verify.likelihood import LIKELIHOOD
 from ttc_jax.verify.scorer import AGGREGATES
 
 # What a policy was trained for: nothing in particular, or to revise, by one recipe or the other.
@@ -61,6 +63,12 @@ def check_sampling(config: ConfigDict, *, stepwise: bool) -> None:
     if config.scorer.aggregate not in AGGREGATES:
         raise ValueError(
             f"scorer.aggregate is {config.scorer.aggregate!r}; there are {', '.join(AGGREGATES)}"
+        )
+    if config.scorer.path == LIKELIHOOD and config.scorer.get("untrained"):
+        raise ValueError(
+            "scorer.untrained draws a value head for a checkpoint, and scorer.path = 'likelihood' "
+            "is the policy's own; pass --config.scorer.untrained=False (or ./likelihood for a "
+            "checkpoint of that name)"
         )
     sample = config.sample
     if sample.max_new < config.search.max_step and stepwise:
@@ -132,7 +140,7 @@ def batch(config: ConfigDict) -> Batch:
 
 def depends_on(config: ConfigDict, questions: Sequence[Question], *groups: str) -> dict:
     """The settings of these groups, and all else that any result depends on; not where it runs."""
-    depends = {"seed": config.seed, "model.path": config.model.path}
+    depends = {"seed": config.seed, "model.path": identity(config.model.path)}
     depends["model.dtype"] = dtype(config).name
     for group in ("data", *groups):
         depends |= {f"{group}.{key}": value for key, value in config[group].to_dict().items()}
@@ -152,6 +160,7 @@ def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> di
     """`depends_on` for jobs that sample and grade."""
     depends = depends_on(config, questions, "sample", "search", "scorer")
     del depends["scorer.pages"], depends["scorer.mesh"]
+    depends["scorer.path"] = identity(config.scorer.path)
     depends |= {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
     return depends | answer_depends_on(config)
 

@@ -20,12 +20,14 @@ from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
 from ttc_jax.report.terminal.results import runs_table
 from ttc_jax.run import search, settings
+from ttc_jax.run.checkpoints import identity
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
 from ttc_jax.study.settings import ReportSettings
 
 # Groups of settings in which the runs of one sweep may differ.
 OWN = ("model", "prompt", "sample", "search", "scorer", "engine")
+PATHS = ("model.path", "scorer.path")
 
 
 def check(config: ConfigDict) -> dict[str, ConfigDict]:
@@ -65,7 +67,8 @@ def directory_of(strategy: str, changes: Mapping) -> str:
         return name
     path = Path(str(changes.get("model.path", "own")).split(":")[-1])
     model = path.parent.name if path.name == "model" else path.name  # as training jobs leave them
-    return f"{name}-{re.sub(r'[^-.A-Za-z0-9]', '_', model)}-{key_of(changes)[:6]}"
+    made = {key: identity(v) if key in PATHS else v for key, v in changes.items()}
+    return f"{name}-{re.sub(r'[^-.A-Za-z0-9]', '_', model)}-{key_of(made)[:6]}"
 
 
 def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
@@ -185,7 +188,7 @@ def _summary(own: ConfigDict, results: Mapping) -> dict:
     return {
         "strategy": results["strategy"],
         "generations": parse(results["strategy"]).generations,
-        "model": own.model.path,
-        "verifier": own.scorer.path,
+        "model": identity(own.model.path),
+        "verifier": identity(own.scorer.path),
         "figures": results["figures"]["all"],
     }

@@ -34,14 +34,7 @@ from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, with_value_head
 from ttc_jax.run import settings
 from ttc_jax.run.card import card
-from ttc_jax.run.lessons import (
-    POLICIES,
-    VERIFIERS,
-    Lesson,
-    check_source,
-    fingerprint,
-    lesson,
-)
+from ttc_jax.run.lessons import POLICIES, VERIFIERS, Lesson, fingerprint, lesson
 from ttc_jax.run.models import asked
 from ttc_jax.run.place import Place
 from ttc_jax.search.names import parse
@@ -65,7 +58,6 @@ def check(config: ConfigDict) -> None:
         settings.check_sampling(config, stepwise=strategy.stepwise)
     if not 0 < config.train.held_out < 1:
         raise ValueError(f"train.held_out is {config.train.held_out}; give a share of questions")
-    check_source(config)
 
 
 def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:

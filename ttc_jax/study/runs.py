@@ -6,11 +6,11 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ttc_jax.core.records import read_metrics
+from ttc_jax.core.records import key_of, read_metrics
 from ttc_jax.core.samples import read_columns
 from ttc_jax.search.names import parse
 from ttc_jax.search.strategy import Strategy
@@ -39,7 +39,7 @@ class Run:
     Fields:
       path, name: where it lies, and what a report calls it: the path below the parent of the
         directory that was asked for, no two alike.
-      job: "search", "labels", "train", ...
+      job: "search", "labels", "train", ...; "samples" for searches that were only learned from.
       config, depends: all settings, and those that the samples depend on ("group.key").
       command, versions, device, git_commit: of the last start.
       strategy: that of a search, else None.
@@ -139,8 +139,27 @@ def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
         for path in inside:
             found.setdefault(path.resolve(), path.relative_to(top.parent).as_posix())
     runs = [_run(path, name) for path, name in zip(found, _unique(found), strict=True)]
+    runs = _apart(runs)
     _check_questions([run for run in runs if run.job == "search"])
     return runs
+
+
+def _apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with the job "samples" for searches over questions that were only learned from.
+
+    Those are the searches that a training job among the runs took its examples from, where others
+    that none did are over other questions: held-out ones, which the report is about.
+    """
+    sources = {run.depends.get("train.source") for run in runs if run.job == "train"}
+    searches = [run for run in runs if run.job == "search"]
+    told = [run for run in searches if key_of(run.depends) not in sources]
+    about = {run.depends.get("data.questions") for run in told}
+    learned = [
+        run
+        for run in searches
+        if about and run not in told and run.depends.get("data.questions") not in about
+    ]
+    return [replace(run, job="samples") if run in learned else run for run in runs]
 
 
 def _directories(top: Path, seen: set[Path]) -> Iterator[Path]:
