@@ -88,10 +88,13 @@ class Math(_JsonLines, skip_registration=True):
 
 
 class PairSumsBuilder(_Texts, skip_registration=True):
-    """Pair sums: rows of numbers, in each of which one pair adds up to a target."""
+    """Pair sums: rows of numbers, in each of which one pair adds up to a target.
+
+    The level of an example, as its id, follows from `line`: levels take turns.
+    """
 
     name = "pair_sums"
-    REQUIRED = ("id", "question", "answer", "solution", "level")
+    REQUIRED = ("question", "solution")
 
     def __init__(
         self,
@@ -108,10 +111,8 @@ class PairSumsBuilder(_Texts, skip_registration=True):
         return {split: self._generate_examples(split) for split in self._made_splits}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for line, (text, solution, level) in enumerate(generate(self._made, split), start=1):
-            solved = {"answer": solution, "solution": solution, "level": str(level)}
-            name = f"{self.name}/{split}/{line - 1}"
-            yield line, {"line": line, "id": name, "question": text, **solved}
+        for line, (text, solution, _) in enumerate(generate(self._made, split), start=1):
+            yield line, {"line": line, "question": text, "solution": solution}
 
 
 def made_rows(made: PairSums, split: str, cache_dir: Path) -> list[Row]:

@@ -90,7 +90,8 @@ def _made(
     from ttc_jax.data import builders  # as in `_prepared`
 
     _check_prepared("pair_sums", split, cache_dir)
-    return [(row, _from_fields(row)) for row in builders.made_rows(made, split, Path(cache_dir))]
+    rows = builders.made_rows(made, split, Path(cache_dir))
+    return [(row, _from_pair_sums(row, i, made, split)) for i, row in enumerate(rows)]
 
 
 def _prepared(
@@ -131,6 +132,12 @@ def _from_gsm8k(row: Row, id: str) -> Question:
         raise ValueError(f"{row.where}: the answer does not end in '#### n'")
     solution = re.sub(r"<<[^>]*>>", "", steps).strip()
     return Question(id, row.text("question").strip(), answer.strip(), solution=solution)
+
+
+def _from_pair_sums(row: Row, number: int, made: PairSums, split: str) -> Question:
+    solution, level = row.text("solution"), number % len(made.levels) + 1
+    id = f"pair_sums/{split}/{number}"
+    return Question(id, row.text("question"), solution, level, solution=solution)
 
 
 def _level(row: Row) -> int | None:
