@@ -96,6 +96,7 @@ def findings() -> dict:
     claims = [
         {"number": number, "claim": f"Claim {number} holds.", "verdict": verdict,
          "difference": found, "unit": unit, "measured": "It was measured.",
+         "compared": f"what claim {number} compares",
          "parts": [{"name": f"part of claim {number}", "verdict": verdict, "expected": "above 0",
                     "said": "k = 15.77 at R = 22", "difference": found, "unit": unit,
                     "needs": "" if found else "a beam search",
@@ -109,6 +110,19 @@ def findings() -> dict:
     ]  # fmt: skip
     return {
         "claims": claims,
+        "selection": [
+            {"name": name, "kind": "", "points": [
+                {"budget": n, "accuracy": share(top - 0.3 / n), "flops": 2e12 * n}
+                for n in ((1,) if name == "greedy" else budgets)]}
+            for name, top in (("greedy", 0.5), ("majority", 0.34), ("likelihood, best", 0.31),
+                              ("PRM, weighted", 0.4))
+        ],
+        "verifier_quality": [
+            {"kind": kind, "run": "study/best_of_n", "step": step, "auc": share(auc, 0.03, 200),
+             "solutions": 12800}
+            for kind, step, auc in (("prm", 1, 0.55), ("prm", 2, 0.66), ("prm", None, 0.78),
+                                    ("likelihood", None, 0.61))
+        ],
         "headline": [
             "Compute-optimal search reaches the accuracy of best-of-N at 64 generations with 16 "
             "[11, 24]: 3.9 times fewer.",

@@ -88,6 +88,16 @@ def test_another_seed_keeps_all_of_its_candidates(tmp_path):
     assert budgets == {"prm": 4, "orm": 8}
 
 
+def test_a_pool_of_nothing_but_what_tells_difficulty_is_left_out_and_said_to_be(tmp_path):
+    write_run(tmp_path / "a", "best_of_n(N=16)")
+    write_run(tmp_path / "b", "best_of_n(N=8)", verifier=ORM)
+    evidence = evidence_of(tmp_path)
+    assert evidence.best_of_n("weighted", "orm") is None
+    assert any("/b is not drawn: its 8 samples" in note for note in evidence.notes)
+    fewer = evidence_of(tmp_path, ReportSettings(samples=4, resamples=100))
+    assert fewer.best_of_n("weighted", "orm").points[-1].budget == 4 and not fewer.notes
+
+
 def test_estimates_cost_what_they_read(several):
     evidence = evidence_of(several)
     oracle, predicted, few = map(evidence.difficulty, ("oracle", "predicted", "few"))

@@ -19,8 +19,8 @@ from ttc_jax.study.stats import Interval
 def table(optimum: Optimum) -> list[dict[str, Any]]:
     """One row for each claim: verdict, difference and sentences, its parts and what is beside.
 
-    `difference` is that of the part that decides, in shares (`unit` "points" or "share") or times;
-    bounds that there are not are None.
+    `difference` is that of the part that decides, whose name is `compared`, in shares (`unit`
+    "points" or "share") or times; bounds that there are not are None.
     """
     return [_row(claim, optimum.evidence) for claim in claims(optimum)]
 
@@ -41,12 +41,22 @@ def _row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "number": claim.number,
         "claim": claim.sentence,
         "verdict": claim.verdict,
+        "compared": _compared(claim),
         "difference": _interval(claim.deciding.found),
         "unit": claim.deciding.unit,
         "measured": claim.measured,
         "parts": [_part(part, evidence) for part in claim.parts],
         "beside": [_part(part, evidence) for part in claim.beside],
     }
+
+
+def _compared(claim: Claim) -> str:
+    """What the part that decides compares, or what it lacks."""
+    part = claim.deciding
+    if part.unit == "exact":
+        return claim.measured.rstrip(".")
+    missing = part.lack and part.found is None
+    return f"{part.name}: needs {part.lack.what}" if missing else part.name
 
 
 def _part(part: Part, evidence: Evidence) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Claim:
         return "; ".join(part.said for part in self.parts) + "."
 
 
-def tested(name: str, expected: Expected, found: Interval, unit: str = "points") -> Part:
+def judged(name: str, expected: Expected, found: Interval, unit: str = "points") -> Part:
     """A part with the verdict that its interval gives; undecided below `LEAST` questions."""
     words = f"{name}: {_shown(found, unit)}"
     if found.n < LEAST:
@@ -134,7 +134,7 @@ def noted(name: str, found: Interval, unit: str = "points") -> Part:
     return Part(name, "", f"{name}: {_shown(found, unit)}", found=found, unit=unit)
 
 
-def untested(name: str, expected: Expected, lack: Lack) -> Part:
+def unmeasured(name: str, expected: Expected, lack: Lack) -> Part:
     """A part without data."""
     return Part(name, UNDECIDED, f"{name}: not measured", expected.words, lack=lack)
 

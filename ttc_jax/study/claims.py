@@ -12,9 +12,9 @@ from ttc_jax.study.claim import (
     Claim,
     Lack,
     Part,
+    judged,
     noted,
-    tested,
-    untested,
+    unmeasured,
 )
 from ttc_jax.study.curves import Curve
 from ttc_jax.study.factor import compute_factor
@@ -66,14 +66,14 @@ def optimal(optimum: Optimum) -> Claim:
             if charged:
                 beside.append(noted(f"{name}, difficulty paid for", factor, "times"))
             else:
-                parts.append(tested(name, FEWER, factor, "times"))
+                parts.append(judged(name, FEWER, factor, "times"))
     if not parts:
         lack = Lack(
             "best-of-N and beam search against the same PRM at several budgets, and at least 4 "
             "questions for each bin of predicted difficulty",
             "beam(N=16,M=4)",
         )
-        parts.append(untested("compute-optimal search against best-of-N", FEWER, lack))
+        parts.append(unmeasured("compute-optimal search against best-of-N", FEWER, lack))
     sentence = (
         "Compute-optimal strategies over predicted bins reach the accuracy of best-of-N with up to "
         "4 times fewer generations, the estimate of difficulty not counted."

@@ -150,13 +150,27 @@ class Evidence:
         return {q: split(pool, self.estimates.apart)[1] for q, pool in own.items()}
 
     def largest_pool(self, role: str = "base", kind: str | None = None) -> Run | None:
-        """The run of most independent samples of a policy, scored if there is such a one."""
-        found = [
+        """The run of most independent samples of a policy, scored if there is such a one.
+
+        Runs that hold no candidate beyond those that difficulty is estimated from do not count.
+        """
+        found, apart = self._independent(role, kind), self._difficulty_run
+        for run in [run for run in found if apart is not None and _draws(run) == _draws(apart)]:
+            if run.strategy.generations <= self.estimates.apart:
+                found.remove(run)
+                self.note(
+                    f"{run.name} is not drawn: its {run.strategy.generations} samples are the same "
+                    f"as the first of {apart.name}, which tell how hard a question is. Sample more "
+                    f"in it, or let fewer tell that (--difficulty)."
+                )
+        return max(found, key=_merit, default=None)
+
+    def _independent(self, role: str, kind: str | None = None) -> list[Run]:
+        return [
             run
             for run in self.runs_of(role, kind)
             if isinstance(run.strategy, BestOfN) and not greedy(run)
         ]
-        return max(found, key=_merit, default=None)
 
     # ------------------------------------------------------------------ curves
 
@@ -281,7 +295,7 @@ class Evidence:
 
     @functools.cached_property
     def _difficulty_run(self) -> Run | None:
-        run = self.largest_pool()
+        run = max(self._independent("base"), key=_merit, default=None)
         return run if run is not None and run.strategy.generations >= 2 else None
 
     @functools.cached_property

@@ -15,9 +15,9 @@ from ttc_jax.study.claim import (
     Lack,
     best_elsewhere,
     difference,
+    judged,
     noted,
-    tested,
-    untested,
+    unmeasured,
 )
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.roles import policy_of
@@ -36,12 +36,12 @@ def progress(evidence: Evidence) -> Claim:
     names = ("pass@1 of attempts beyond the fifth less the first", "the same less the fifth")
     if len(attempts) <= _SEEN:
         lack = _no_chains(f"more than {_SEEN} attempts", _LONG)
-        parts = [untested(name, MORE, lack) for name in names]
+        parts = [unmeasured(name, MORE, lack) for name in names]
     else:
         late, most = np.mean(attempts[_SEEN:], axis=0), len(attempts)
         ends = f"{_by(evidence)}, attempts {_SEEN + 1} to {most}"
         parts = [
-            tested(f"{name} ({ends})", MORE, difference(late, attempts[at], boot))
+            judged(f"{name} ({ends})", MORE, difference(late, attempts[at], boot))
             for name, at in zip(names, (0, _SEEN - 1), strict=True)
         ]
     sentence = (
@@ -61,17 +61,17 @@ def selection(evidence: Evidence) -> Claim:
     lack = _no_chains("several attempts", _LONG)
     name = "share of right attempts that the next one loses"
     known = lost is not None
-    parts = [tested(name, MUCH, lost, "share") if known else untested(name, MUCH, lack)]
+    parts = [judged(name, MUCH, lost, "share") if known else unmeasured(name, MUCH, lack)]
     for how, rule in (("verifier", "hierarchical"), ("majority", "majority")):
         grid = evidence.grid(rule)
         whole = [s for s, p in grid if p == 1 and 1 < s <= len(attempts)]
         name = f"answer of a chain by {how} less its last attempt"
         if not whole:
-            parts.append(untested(name, MORE, lack))
+            parts.append(unmeasured(name, MORE, lack))
             continue
         s = max(whole)
         gain = difference(grid[s, 1].right, attempts[s - 1], evidence.boot)
-        parts.append(tested(f"{name} ({_by(evidence)}, {s} attempts)", MORE, gain))
+        parts.append(judged(f"{name} ({_by(evidence)}, {s} attempts)", MORE, gain))
     sentence = (
         "A large share of right answers is lost at the next revision (the paper's: 38%), so the "
         "last answer of a chain is worse than that of the verifier or of the majority."
@@ -97,13 +97,13 @@ def ratio(evidence: Evidence) -> Claim:
     beside = []
     if len(pairs) < 3:
         lack = _no_chains("all ratios of one budget of 4 or more", _GRID)
-        parts = [untested(name, MORE, lack) for name in names]
-        parts.append(untested(easy_name, NO_LESS, lack))
+        parts = [unmeasured(name, MORE, lack) for name in names]
+        parts.append(unmeasured(easy_name, NO_LESS, lack))
     else:
         parallel, *between, sequential = (grid[pair].right for pair in pairs)
         best, where = best_elsewhere(between, evidence.questions), f"at N = {max(whole)}"
         parts = [
-            tested(f"{name} {where}", MORE, difference(best, end, boot))
+            judged(f"{name} {where}", MORE, difference(best, end, boot))
             for name, end in zip(names, (parallel, sequential), strict=True)
         ]
         beside.append(noted(f"sequential less parallel {where}",
@@ -113,13 +113,13 @@ def ratio(evidence: Evidence) -> Claim:
             lack = Lack(
                 "bins of oracle difficulty: best-of-N and more questions", "best_of_n(N=64)"
             )
-            parts.append(untested(easy_name, NO_LESS, lack))
+            parts.append(unmeasured(easy_name, NO_LESS, lack))
         else:
             easy = bins[0]
             others = [row[easy] for row in (parallel, *between)]
             rival = best_elsewhere(others, [evidence.questions[q] for q in easy])
             found = difference(sequential[easy], rival, boot)
-            parts.append(tested(f"{easy_name} {where}", NO_LESS, found))
+            parts.append(judged(f"{easy_name} {where}", NO_LESS, found))
     sentence = (
         "At a large budget (the paper's: 128) a ratio of sequential to parallel in between is best "
         "overall; the easiest bin prefers fully sequential."

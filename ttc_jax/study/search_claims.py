@@ -18,11 +18,11 @@ from ttc_jax.study.claim import (
     best_elsewhere,
     by_budget,
     difference,
+    judged,
     listed,
     mean_right,
     noted,
-    tested,
-    untested,
+    unmeasured,
 )
 from ttc_jax.study.curves import Measured
 from ttc_jax.study.evidence import Evidence
@@ -54,19 +54,19 @@ def weighting(evidence: Evidence) -> Claim:
             continue
         most = max(weighted)
         gain = difference(weighted[most].right, plain[most].right, evidence.boot)
-        parts.append(tested(f"{kind.upper()} {gain_name} at N = {most:g}", NO_LESS, gain))
+        parts.append(judged(f"{kind.upper()} {gain_name} at N = {most:g}", NO_LESS, gain))
         fall = difference(_best_smaller(evidence, plain), plain[most].right, evidence.boot)
         what = f"{kind.upper()} {fall_name} N = {most:g}"
         if kind == "orm":
-            falls.append(tested(what, MORE, fall))
+            falls.append(judged(what, MORE, fall))
         else:
             beside.append(noted(what, fall))
     if not parts:
         lack = Lack("a best-of-N run of several samples against a verifier", _POOL)
-        parts.append(untested(gain_name, NO_LESS, lack))
+        parts.append(unmeasured(gain_name, NO_LESS, lack))
     if not falls:
         lack = Lack("a best-of-N run of many samples against an ORM", _POOL, "outcome")
-        falls.append(untested(f"ORM {fall_name} the largest", MORE, lack))
+        falls.append(unmeasured(f"ORM {fall_name} the largest", MORE, lack))
     parts += falls
     sentence = "Best-of-N weighted is at least as good as plain best-of-N, and plain best-of-N by"
     return Claim(1, f"{sentence} an ORM turns down at high N.", tuple(parts), tuple(beside))
@@ -92,12 +92,12 @@ def aggregates(evidence: Evidence) -> Claim:
         most = max(curves["last"], default=0)
         if most < 4:
             lack = Lack("a best-of-N run of several samples against a PRM", _POOL)
-            parts.append(untested(f"last less {name}", MORE, lack))
+            parts.append(unmeasured(f"last less {name}", MORE, lack))
             continue
         found = difference(
             curves["last"][most].right, curves[name][most].right, evidence.boot
         )  # fmt: skip
-        parts.append(tested(f"last less {name} at N = {most:g}", MORE, found))
+        parts.append(judged(f"last less {name} at N = {most:g}", MORE, found))
     sentence = "With soft Monte Carlo labels the last score of a solution is a better value than"
     return Claim(2, f"{sentence} the least or the product of all.", tuple(parts))
 
@@ -119,10 +119,10 @@ def beam(evidence: Evidence) -> Claim:
         name = "beam M=4 less best-of-N weighted"
         if not budgets:
             lack = _no_beam(beams, weighted, strategy, where)
-            parts.append(untested(f"{name} {where}", expected, lack))
+            parts.append(unmeasured(f"{name} {where}", expected, lack))
             continue
         found = difference(mean_right(beams, budgets), mean_right(weighted, budgets), evidence.boot)
-        parts.append(tested(f"{name}, {listed(budgets)}", expected, found))
+        parts.append(judged(f"{name}, {listed(budgets)}", expected, found))
         name = f"beam M=4 less plain best-of-N, {listed(budgets)}"
         found = difference(mean_right(beams, budgets), mean_right(plain, budgets), evidence.boot)
         beside.append(noted(name, found))
@@ -151,7 +151,7 @@ def lookahead(evidence: Evidence) -> Claim:
         if not both:
             continue
         found = difference(mean_right(own, both), mean_right(rival, both), evidence.boot)
-        parts.append(tested(f"{curve.name} less beam, {listed(both)}", NO_MORE, found))
+        parts.append(judged(f"{curve.name} less beam, {listed(both)}", NO_MORE, found))
         shared = [budget for budget in both if budget in weighted]
         for name, points in (("weighted", weighted), ("plain", plain)):
             if shared:
@@ -165,7 +165,7 @@ def lookahead(evidence: Evidence) -> Claim:
             "a lookahead and a beam search of the same width M and the same budget N(k+1)",
             "lookahead(N=16,M=4,k=3)",
         )
-        parts.append(untested("lookahead less beam", NO_MORE, lack))
+        parts.append(unmeasured("lookahead less beam", NO_MORE, lack))
     sentence = "At an equal budget of N(k+1) generations lookahead does not beat beam search."
     return Claim(4, sentence, tuple(parts), tuple(beside))
 
@@ -179,7 +179,7 @@ def difficulty(evidence: Evidence) -> Claim:
     """
     sentence = (
         "On the easy bins 1-2 beam search does not gain from a larger budget while best-of-N does; "
-        "on bins 3-4 beam search is better; on bin 5 neither gains."
+        "on bins 3-4 beam search is better; on bin 5 both stay flat."
     )
     names = (
         ("rise of beam M=4 on bins 1-2", NO_MORE), ("rise of best-of-N on bins 1-2", MORE),
@@ -194,7 +194,7 @@ def difficulty(evidence: Evidence) -> Claim:
     else:
         lack = _no_beam(beams, weighted, _BEAM, "at two budgets")
     if len(both) < 2 or bins is None or len(bins) != _BINS:
-        return Claim(5, sentence, tuple(untested(*name, lack) for name in names))
+        return Claim(5, sentence, tuple(unmeasured(*name, lack) for name in names))
     easy, middle, hard = np.concatenate(bins[:2]), np.concatenate(bins[2:4]), bins[4]
     ends, boot = f", N = {both[0]:g} to {both[-1]:g}", evidence.boot
 
@@ -207,14 +207,14 @@ def difficulty(evidence: Evidence) -> Claim:
     found = (rise(beams, easy), rise(weighted, easy), lead(weighted, middle),
              rise(beams, hard), rise(weighted, hard))  # fmt: skip
     parts = (
-        tested(name + ends, expected, one)
+        judged(name + ends, expected, one)
         for (name, expected), one in zip(names, found, strict=True)
     )
     beside = [
-        noted(f"beam M=4 less {name} best-of-N on bins {where}, {listed(both)}", lead(rival, some))
+        noted(f"beam M=4 less {name} best-of-N on {where}, {listed(both)}", lead(rival, some))
         for name, rival in (("weighted", weighted), ("plain", plain))
-        for where, some in (("1-2", easy), ("3-4", middle), ("5", hard))
-        if (name, where) != ("weighted", "3-4")
+        for where, some in (("bins 1-2", easy), ("bins 3-4", middle), ("bin 5", hard))
+        if (name, where) != ("weighted", "bins 3-4")
     ]
     beside.append(noted(f"rise of plain best-of-N on bins 1-2{ends}", rise(plain, easy)))
     return Claim(5, sentence, tuple(parts), tuple(beside))
