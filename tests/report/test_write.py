@@ -109,6 +109,49 @@ def test_sentences_about_factors(factor, words):
     assert ("no difference" in found) == (low <= 1 <= high)
 
 
+def test_the_likelihood_is_the_control_of_every_verifier(found, exchange):
+    evidence = exchange.evidence
+    assert [control["kind"] for control in found["controls"]] == ["prm", "orm"]
+    for control in found["controls"]:
+        own = {p.budget: p.right for p in evidence.best_of_n("weighted", control["kind"]).points}
+        rivals = [
+            {p.budget: p.right for p in evidence.best_of_n(rule, "likelihood").points}
+            for rule in ("weighted", "best")
+        ]
+        most = max(own.keys() & rivals[0].keys())
+        best = max(rival[most].mean() for rival in rivals)
+        assert control["budget"] == most
+        assert control["difference"]["mean"] == pytest.approx(own[most].mean() - best)
+        assert control["beats"] == (control["difference"]["low"] > 0)
+        said = "beats" if control["beats"] else "does not beat"
+        assert f"The {control['kind'].upper()} {said} the likelihood" in control["sentence"]
+        assert control["sentence"] in found["headline"]
+
+
+def test_ways_to_choose_stand_in_one_table_with_the_controls_first(found, exchange):
+    names = [row["name"] for row in found["selection"]]
+    assert names[:4] == ["greedy", "majority", "likelihood, weighted", "likelihood, best"]
+    assert names[4:] == ["PRM, weighted", "PRM, best", "ORM, weighted", "ORM, best"]
+    rows = {row["name"]: row["points"] for row in found["selection"]}
+    curve = exchange.evidence.best_of_n("best", "likelihood")
+    assert [p["budget"] for p in rows["likelihood, best"]] == [p.budget for p in curve.points]
+    assert rows["majority"][-1]["flops"] == rows["likelihood, best"][-1]["flops"]
+    table = next(t for t in found["allocation"] if t["kind"] == "search")
+    assert list(table["controls"]) == names[:4]
+    assert all(len(values) == len(table["budgets"]) for values in table["controls"].values())
+    greedy = rows["greedy"][0]["accuracy"]
+    assert table["controls"]["greedy"] == [greedy] * len(table["budgets"])
+
+
+def test_verifiers_are_judged_step_by_step(found, reported):
+    judged = {(row["kind"], row["step"]): row["auc"]["mean"] for row in found["verifier_quality"]}
+    assert set(judged) == {("prm", 1), ("prm", 2), ("prm", 3), ("prm", None), ("orm", None),
+                           ("likelihood", None)}  # fmt: skip
+    assert judged["prm", None] > judged["likelihood", None] > 0.5
+    page = (reported[0] / "index.html").read_text()
+    assert "Choosing among samples" in page and "What a score is worth by step" in page
+
+
 def test_the_ledger_adds_up(found, exchange):
     rows = {row["run"].split("/")[-1]: row for row in found["ledger"]}
     beam = rows["beam_4_16"]

@@ -122,6 +122,9 @@ def write_study(path: Path, n_questions: int = 40) -> Path:
             run(f"beam_sqrt_{n}", f"beam(N={n})")
         run(f"lookahead_1_{n}", f"lookahead(N={n // 2},k=1)")
         run(f"lookahead_3_{n}", f"lookahead(N={n // 4},k=3)")
+    for n in (4, 16):
+        run(f"beam_4_{n}_likelihood", f"beam(N={n},M=4)", verifier=LIKELIHOOD)
+    run("greedy", "best_of_n(N=1)", verifier=None, temperature=0.0)
     run("dvts_16", "dvts(N=16,M=4)")
     run("rebase_16", "rebase(N=16)")
     run("revise", "revise(s=16,p=16)", policy=REVISION, verifier=HISTORY)

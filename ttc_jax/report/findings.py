@@ -11,12 +11,13 @@ import numpy as np
 
 from ttc_jax.core.flops import CONVENTIONS
 from ttc_jax.report import claims
-from ttc_jax.report.headline import headlines, savings, warnings
+from ttc_jax.report.headline import controls_of, headlines, said_of, savings, warnings
 from ttc_jax.study.bins import agreement
 from ttc_jax.study.comparison import Match
-from ttc_jax.study.curves import Curve
+from ttc_jax.study.curves import Curve, Measured
 from ttc_jax.study.evidence import ESTIMATORS, Evidence
 from ttc_jax.study.exchange import Exchange
+from ttc_jax.study.likelihood import LIKELIHOOD, RULES
 from ttc_jax.study.optimum import KINDS, Optimum
 from ttc_jax.study.policy import Allocation
 from ttc_jax.study.roles import policy_of
@@ -41,6 +42,16 @@ def findings(exchange: Exchange, runs: Sequence[Run]) -> dict[str, Any]:
         ],
         "matched": list(_matched(exchange)),
         "break_even": list(_break_evens(exchange)),
+        "selection": list(_selection(evidence)),
+        "controls": [
+            asdict(control) | {"beats": control.beats, "sentence": said_of(control)}
+            for control in controls_of(evidence)
+        ],
+        "verifier_quality": [
+            {"kind": kind, "run": run} | asdict(one)
+            for kind, (run, steps) in evidence.verifier_quality().items()
+            for one in steps
+        ],
         "ledger": [_ledger(evidence, run, timings[run.name]) for run in runs],
         "difficulty": list(_difficulty(optimum)),
         "runs": [_run(evidence, run, timings[run.name]["seconds"]) for run in runs],
@@ -62,6 +73,31 @@ def _questions(evidence: Evidence) -> dict[str, Any]:
     return found
 
 
+def _selection(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """Best-of-N by every way to choose that there is, the controls first, and greedy answers."""
+    if greedy := evidence.greedy_answers("base"):
+        yield _chosen(evidence, "greedy", "", [greedy])
+    ways = [("majority", "", "majority", None)]
+    ways += [(f"likelihood, {rule}", LIKELIHOOD, rule, LIKELIHOOD) for rule in RULES]
+    ways += [(f"{kind.upper()}, {rule}", kind, rule, kind)
+             for kind in ("prm", "orm") for rule in ("weighted", "best")]  # fmt: skip
+    for name, kind, rule, scored in ways:
+        if curve := evidence.best_of_n(rule, scored):
+            yield _chosen(evidence, name, kind, curve.points)
+
+
+def _chosen(evidence: Evidence, name: str, kind: str, points: Sequence[Measured]) -> dict[str, Any]:
+    values = evidence.intervals([point.right for point in points])
+    return {
+        "name": name,
+        "kind": kind,
+        "points": [
+            {"budget": point.budget, "accuracy": asdict(value), "flops": float(point.flops.mean())}
+            for point, value in zip(points, values, strict=True)
+        ],
+    }
+
+
 def _allocations(optimum: Optimum) -> Iterator[dict[str, Any]]:
     evidence = optimum.evidence
     for kind, rule in KINDS.items():
@@ -69,9 +105,10 @@ def _allocations(optimum: Optimum) -> Iterator[dict[str, Any]]:
             for unit in ("generations", "flops"):
                 found = optimum.allocation(kind, estimator, rule, unit)
                 if found is not None:
-                    yield {"kind": kind, "estimator": estimator, "unit": unit} | _table(
-                        evidence, found
-                    )
+                    table = {"kind": kind, "estimator": estimator, "unit": unit}
+                    if unit == "generations" and kind != "revisions":
+                        table["controls"] = _beside(evidence, found)
+                    yield table | _table(evidence, found)
 
 
 def _table(evidence: Evidence, found: Allocation) -> dict[str, Any]:
@@ -100,6 +137,18 @@ def _table(evidence: Evidence, found: Allocation) -> dict[str, Any]:
         "charged": found.charged_budgets.tolist(),
         "charged_flops": found.charged_flops.mean(axis=1).tolist(),
     }
+
+
+def _beside(evidence: Evidence, found: Allocation) -> dict[str, list]:
+    """What the controls come to at each budget of an allocation, None where they have none."""
+    rows: dict[str, list] = {}
+    for row in _selection(evidence):
+        if row["kind"] in ("", LIKELIHOOD):
+            known = {point["budget"]: point["accuracy"] for point in row["points"]}
+            if row["name"] == "greedy":  # whatever the budget
+                known = dict.fromkeys(found.budgets.tolist(), row["points"][0]["accuracy"])
+            rows[row["name"]] = [known.get(budget) for budget in found.budgets.tolist()]
+    return {name: values for name, values in rows.items() if any(values)}
 
 
 def small_curve(exchange: Exchange) -> tuple[str, Curve] | None:

@@ -10,6 +10,7 @@ from ttc_jax.study.curves import Curve
 from ttc_jax.study.evidence import ESTIMATORS, Evidence
 from ttc_jax.study.exchange import Exchange
 from ttc_jax.study.factor import Factor, compute_factor
+from ttc_jax.study.likelihood import LIKELIHOOD, RULES, Control
 from ttc_jax.study.optimum import KINDS, Optimum
 from ttc_jax.study.stats import Interval, paired_bootstrap
 
@@ -76,7 +77,7 @@ def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> st
 def headlines(exchange: Exchange, saved: Sequence[Saving]) -> list[str]:
     """The answer of the report, in a few sentences; `saved` are all `savings`."""
     evidence = exchange.evidence
-    found = [*_best(evidence)]
+    found = [*_best(evidence), *(said_of(control) for control in controls_of(evidence))]
     free: dict[str, dict[str, str]] = {}
     for saving in saved:
         if saving.unit == "generations" and not saving.charged:
@@ -94,15 +95,40 @@ def _best(evidence: Evidence) -> Iterator[str]:
     """The best single strategy at the largest budget of best-of-N, beside majority."""
     curves = [evidence.best_of_n(rule) for rule in ("majority", "best", "weighted")]
     curves += list(evidence.searches_by("weighted").values())
-    points = [point for curve in curves if curve for point in curve.points]
+    likely = [evidence.best_of_n(rule, LIKELIHOOD) for rule in RULES]
+    likely += list(evidence.searches_by("weighted", kind=LIKELIHOOD).values())
+    points = [(point, "") for curve in curves if curve for point in curve.points]
+    points += [(point, " by likelihood") for curve in likely if curve for point in curve.points]
     if not points:
         return
-    top = max(points, key=lambda p: (round(float(p.right.mean()), 9), -p.budget, p.strategy))
+    top, by = max(
+        points, key=lambda p: (round(float(p[0].right.mean()), 9), -p[0].budget, p[0].strategy)
+    )
     (accuracy,) = evidence.intervals([top.right])
     (first,) = evidence.intervals([curves[0].points[0].right])
+    greedy = ""
+    if answers := evidence.greedy_answers("base"):
+        (value,) = evidence.intervals([answers.right])
+        greedy = f"the greedy answer {shown(value)}, "
     yield (
         f"{len(evidence.questions)} questions: one sample is right {shown(first)} of the time, "
-        f"{top.strategy} with {top.rule}, the best strategy, {shown(accuracy)}."
+        f"{greedy}{top.strategy} with {top.rule}{by}, the best strategy, {shown(accuracy)}."
+    )
+
+
+def controls_of(evidence: Evidence) -> list[Control]:
+    """The verifiers that there are, each against the likelihood."""
+    found = (evidence.control(kind) for kind in ("prm", "orm"))
+    return [control for control in found if control]
+
+
+def said_of(control: Control) -> str:
+    """In words whether a verifier beats the likelihood."""
+    return (
+        f"The {control.kind.upper()} {'beats' if control.beats else 'does not beat'} the "
+        f"likelihood, the control that nothing was trained for: best-of-N weighted less that by "
+        f"likelihood ({control.rule}) at {control.budget:g} generations is "
+        f"{shown(control.difference)}."
     )
 
 

@@ -29,6 +29,7 @@ SECTIONS = {
     "claims": "The claims of the paper",
     "numbers": "Key numbers",
     "allocation": "Compute-optimal allocation",
+    "selection": "Choosing among samples",
     "figures": "Figures",
     "matched": "Thinking longer or a larger model",
     "ledger": "Where the FLOPs went",
@@ -107,6 +108,7 @@ def render(
         "figures": shown,
         "missing": [figure for figure in figures if not figure.panels],
         "savings": savings(findings.get("factors") or []),
+        "judged": _judged(findings.get("verifier_quality") or []),
         "matched": _grouped(findings.get("matched") or [], _compared),
         "break_even": _grouped(findings.get("break_even") or [], _convention),
         "ledger": [spent(row, phases) for row in ledger],
@@ -116,6 +118,7 @@ def render(
     }
     there = {name: values.get(name) or findings.get(name) for name in SECTIONS}
     there["numbers"] = values["tiles"] or findings.get("factors")
+    there["selection"] = findings.get("selection") or values["judged"]
     there["examples"] = any(dataclasses.astuple(examples))
     there["matched"] = values["matched"] or findings.get("break_even")
     sections = {name: title for name, title in SECTIONS.items() if there[name]}
@@ -208,6 +211,17 @@ def _grouped(rows: Sequence[Mapping], name: Callable[[Mapping], str]) -> dict[st
     return found
 
 
+def _judged(rows: Sequence[Mapping]) -> dict[str, Any]:
+    """What a table of the worth of scores shows: steps as columns, a row for each verifier."""
+    steps = sorted({row["step"] for row in rows if row["step"] is not None})
+    cells: dict[tuple[str, str], dict] = {}
+    for row in rows:
+        cells.setdefault((row["kind"], row["run"]), {})[row["step"]] = row
+    shown = [(kind, run, [own.get(step) for step in (*steps, None)])
+             for (kind, run), own in cells.items()]  # fmt: skip
+    return {"steps": steps, "rows": shown} if shown else {}
+
+
 def _compared(comparison: Mapping) -> str:
     """What is compared: the columns of one table."""
     small, large = comparison.get("small", "small model"), comparison.get("large", "")
@@ -276,6 +290,7 @@ def _environment() -> jinja2.Environment:
         ),
         "colour": lambda name: variable(looks.look(name).colour),
         "strategy_look": looks.of_strategy,
+        "budgets": lambda rows: sorted({p["budget"] for row in rows for p in row["points"]}),
         "bins": lambda columns: list(
             dict.fromkeys(row["bin"] for column in columns for row in column["rows"])
         ),

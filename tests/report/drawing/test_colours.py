@@ -12,7 +12,7 @@ from ttc_jax.report.drawing.colours import at_night, mix, ramp
 
 PALETTE = (
     colours.BLUE, colours.VERMILION, colours.TEAL, colours.PURPLE, colours.GOLD, colours.INDIGO,
-    colours.SKY, colours.ROSE, colours.GREY,
+    colours.SKY, colours.ROSE, colours.GREY, colours.VIOLET,
 )  # fmt: skip
 # What is left of linear red, green and blue at full severity.
 BLINDNESS = {

@@ -11,12 +11,12 @@ from ttc_jax.report.drawing.looks import Look, look, of_strategy
 
 TOGETHER = {
     "3 left": ("majority", "best", "best_of_n", "beam_4", "beam_sqrt", "lookahead_1_sqrt",
-               "lookahead_3_sqrt", "lookahead_3_4", "dvts_4", "rebase"),
-    "4": ("majority", "orm", "prm", "oracle", "predicted", "few", "probe"),
-    "8": ("oracle", "predicted", "parallel"),
-    "6 right": ("sequential", "parallel"),
-    "13": ("last", "min", "prod", "mean", "orm", "majority"),
-    "15": ("prm", "base_prm", "orm", "orm_history", "parallel"),
+               "lookahead_3_sqrt", "lookahead_3_4", "dvts_4", "rebase", "likelihood"),
+    "4": ("majority", "orm", "prm", "oracle", "predicted", "few", "probe", "likelihood"),
+    "8": ("oracle", "predicted", "parallel", "likelihood"),
+    "6 right": ("sequential", "parallel", "likelihood"),
+    "13": ("last", "min", "prod", "mean", "orm", "majority", "likelihood"),
+    "15": ("prm", "base_prm", "orm", "orm_history", "parallel", "likelihood"),
     "rules": ("majority", "best", "weighted", "hierarchical", "coverage", "likelihood"),
     "models": ("small", "large", "large_thinking"),
     "bins": tuple(f"bin_{number}" for number in range(1, 6)),
@@ -42,6 +42,7 @@ def test_looks_are_the_same_in_all_figures_and_all_versions():
     assert look("majority") == Look(colours.GREY, "s")
     assert look("prm") == look("weighted") == look("best_of_n") == Look(colours.BLUE, "o")
     assert look("oracle") == look("beam_4") == Look(colours.VERMILION, "^")
+    assert look("likelihood_beam_4") == Look(colours.VIOLET, "^")
     assert look("unheard of") == Look(colours.BLUE, "^")
 
 

@@ -77,6 +77,33 @@ def test_majority_is_what_counting_votes_by_hand_gives(study, drawn, exchange):
     assert line.x[-1] == 32 and line.y[-1].mean == pytest.approx(np.mean(right))
 
 
+def test_greedy_and_the_likelihood_stand_wherever_methods_are_compared(drawn, exchange):
+    evidence = exchange.evidence
+    curves = {rule: evidence.best_of_n(rule, "likelihood") for rule in ("weighted", "best")}
+    for key, panel in (("1", 2), ("3L", 0), ("4", 0), ("13", 0), ("14", 0), ("iclr13", 0),
+                       ("difficulty", 0), ("flops", 0)):  # fmt: skip
+        lines = lines_of(drawn[key], panel)
+        assert lines["greedy"].scatter, key
+        for rule, curve in curves.items():
+            line = lines[f"likelihood best-of-N, {rule}"]
+            assert [y.mean for y in line.y] == [p.right.mean() for p in curve.points]
+            assert line.look == "likelihood" and line.dashed == (rule == "best")
+    for key, names in (("6R", ("sequential", "parallel")), ("8", ("parallel",)),
+                       ("15", ("sequential",))):  # fmt: skip
+        assert {f"{name}, likelihood" for name in names} | {"greedy"} <= set(lines_of(drawn[key]))
+    for key in ("3R", "12"):
+        names = {bar.name for bar in drawn[key].panels[0].bars}
+        assert {"greedy", "likelihood best-of-N weighted, N = 16"} <= names
+        assert "beam M=4, likelihood, N = 16" in names
+    assert drawn["iclr17"].panels[-1].title == "E: likelihood, no verifier"
+
+
+def test_a_beam_by_likelihood_is_drawn_apart_from_those_by_the_verifier(drawn):
+    lines = lines_of(drawn["3L"])
+    assert lines["beam M=4, likelihood"].x == (4, 16) and lines["beam M=4"].x == (4, 16, 64)
+    assert lines["beam M=4, likelihood"].look == "likelihood_beam_4"
+
+
 def test_searches_stand_at_their_own_budgets(drawn):
     lines = lines_of(drawn["3L"])
     assert lines["beam M=4"].x == (4, 16, 64)

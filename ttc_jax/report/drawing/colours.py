@@ -14,7 +14,7 @@ SOFT = "#57606a"
 GRID = "#e3e6ea"
 PAPER = "#ffffff"
 
-# Nine hues that stay apart for readers with any common colour blindness (see tests/study).
+# Ten hues that stay apart for readers with any common colour blindness (see tests/study).
 BLUE = "#0b62b5"
 VERMILION = "#b8390b"
 TEAL = "#178a5a"
@@ -24,6 +24,7 @@ INDIGO = "#3d1a90"
 SKY = "#4f9ae6"
 ROSE = "#df709c"
 GREY = "#59616a"
+VIOLET = "#8822ee"
 
 RISING = ("#c9a227", "#d2622a", "#a3316f", "#5b2a86", "#1d2a63")  # light to dark
 OPPOSED = (BLUE, "#9a9fa6", VERMILION)

@@ -9,7 +9,7 @@ apart without colours too.
 import math
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttc_jax.report.drawing import colours
 from ttc_jax.report.drawing.colours import OPPOSED, RISING, mix, ramp
@@ -46,7 +46,7 @@ _LOOKS = {
     "hierarchical": _UP,
     "coverage": _PENTAGON,
     "pass": _PENTAGON,
-    "likelihood": _CROSS,
+    "likelihood": Look(colours.VIOLET, "*", (12, 2, 2, 2)),  # in every figure, beside any other
     "best_of_n": _DISC,
     "beam_4": _UP,
     "beam_sqrt": _DOWN,
@@ -100,12 +100,15 @@ def look(name: str) -> Look:
     """The look of what `name` stands for.
 
     Names made of a number have the colour of its place: "bin_1" (the easiest) to "bin_5",
-    "budget_16" (generations), "ratio_1:4" or "ratio_0.25" (sequential to parallel). An unknown
-    name has the colour of one usual look and the marker of another, always the same.
+    "budget_16" (generations), "ratio_1:4" or "ratio_0.25" (sequential to parallel). A search by the
+    likelihood, such as "likelihood_beam_4", has the colour of that and all else of the search. An
+    unknown name has the colour of one usual look and the marker of another, always the same.
     """
     kind, _, number = name.rpartition("_")
     if name in _LOOKS:
         return _LOOKS[name]
+    if name.startswith("likelihood_"):
+        return replace(look(name.removeprefix("likelihood_")), colour=colours.VIOLET)
     if kind == "bin" and number.isdecimal():
         at = int(number) - 1
         return Look(ramp(RISING, at / (BINS - 1)), _MARKERS[at % len(_MARKERS)])

@@ -3,13 +3,16 @@
 """The paper's figures about compute: 1, 9 and ICLR 17, and lifetimes by counted FLOPs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ttc_jax.report.figures.lacking import lacking
+from ttc_jax.report.figures.revisions import revision_controls
 from ttc_jax.report.figures.search import (
     ACCURACY,
     BUDGET,
+    controls,
     line,
     optimal_lines,
     said,
@@ -19,6 +22,7 @@ from ttc_jax.report.plots import Bars, Figure, Line, Panel, Star
 from ttc_jax.study.curves import Curve, curve_of
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.exchange import Exchange
+from ttc_jax.study.likelihood import LIKELIHOOD, RULES
 from ttc_jax.study.optimum import Optimum
 from ttc_jax.study.stats import Interval
 
@@ -38,6 +42,7 @@ def overview(exchange: Exchange) -> Figure:
         lines = _against(evidence, kind) + optimal_lines(optimum, kind, rule)
         if len(lines) < 2:
             continue
+        lines += controls(evidence) if kind == "search" else revision_controls(evidence, (1,))
         panels.append(Panel(name, BUDGET, ACCURACY, tuple(lines), note=said(lines)))
         curve = optimum.curve(kind, "oracle", rule) if exchange.possible else None
         if curve is not None:
@@ -135,6 +140,7 @@ def weak_verifiers(exchange: Exchange) -> Figure:
                                                                          flipped=_FLIPPED)),
         ("C: PRM", evidence.best_of_n("weighted", "prm")),
         ("D: majority over revisions", _sequential(evidence)),
+        ("E: likelihood, no verifier", evidence.best_of_n("weighted", LIKELIHOOD)),
     ]  # fmt: skip
     panels = [_by_bin(exchange, curve, name) for name, curve in curves if curve]
     return _or_missing(exchange, "iclr17", "Weak verifiers", "ICLR figure 17", panels)
@@ -232,8 +238,10 @@ def costs(optimum: Optimum) -> Figure:
     for rule, look in (("majority", "majority"), ("best", "best"), ("weighted", "best_of_n")):
         if curve := evidence.best_of_n(rule):
             lines.append(_priced(evidence, curve, look, f"best-of-N, {rule}"))
-    for family, curve in evidence.searches_by("weighted").items():
-        lines.append(_priced(evidence, curve, family, curve.name))
+    for kind in ("prm", LIKELIHOOD):
+        for family, curve in evidence.searches_by("weighted", kind=kind).items():
+            lines.append(_priced(evidence, curve, family, curve.name))
+    lines += _priced_controls(evidence)
     panel = Panel("", "FLOPs per question", ACCURACY, tuple(lines), note=said(lines))
     if not lines:
         return lacking(evidence).figure(
@@ -246,9 +254,22 @@ def costs(optimum: Optimum) -> Figure:
     )  # fmt: skip
 
 
-def _priced(evidence: Evidence, curve: Curve, look: str, name: str) -> Line:
+def _priced(evidence: Evidence, curve: Curve, look: str, name: str, dashed: bool = False) -> Line:
     x = tuple(float(point.flops.mean()) for point in curve.points)
-    return Line(name, look, x, tuple(evidence.intervals([p.right for p in curve.points])))
+    return Line(name, look, x, tuple(evidence.intervals([p.right for p in curve.points])), dashed)
+
+
+def _priced_controls(evidence: Evidence) -> list[Line]:
+    """`search.controls` over their FLOPs."""
+    lines = []
+    if greedy := evidence.greedy_answers("base"):
+        one = _priced(evidence, Curve("greedy", (greedy,)), "pass", "greedy")
+        lines.append(replace(one, scatter=True))
+    for rule in RULES:
+        if curve := evidence.best_of_n(rule, LIKELIHOOD):
+            name = f"likelihood best-of-N, {rule}"
+            lines.append(_priced(evidence, curve, LIKELIHOOD, name, rule == "best"))
+    return lines
 
 
 def difficulty_cost(optimum: Optimum) -> Figure:
@@ -261,6 +282,7 @@ def difficulty_cost(optimum: Optimum) -> Figure:
     lines += [Line(f"{one.name}, charged", one.look, one.x, one.y, dashed=True) for one in charged]
     if curve := optimum.evidence.best_of_n("weighted"):
         lines.append(line(optimum.evidence, curve, "best_of_n", "best-of-N weighted"))
+    lines += controls(optimum.evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(
         key, title, source, "Solid: the estimate is free, as in the paper; dashed: its samples are "

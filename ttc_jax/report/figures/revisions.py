@@ -15,6 +15,7 @@ from ttc_jax.report.figures.search import (
     bars_said,
     bin_names,
     binning,
+    greedy_point,
     line,
     optimal_lines,
     said,
@@ -22,6 +23,7 @@ from ttc_jax.report.figures.search import (
 from ttc_jax.report.plots import Bars, Figure, Line, Panel
 from ttc_jax.study.curves import Measured, curve_of
 from ttc_jax.study.evidence import Evidence
+from ttc_jax.study.likelihood import LIKELIHOOD
 from ttc_jax.study.optimum import Optimum
 
 RATIO = "sequential to parallel ratio, s / p"
@@ -68,9 +70,25 @@ def directions(evidence: Evidence) -> Figure:
                 lines.append(line(evidence, curve, look, f"{name}, {how}", dashed))
     if not lines:
         return _no_chains(evidence, key, title, source)
+    lines += revision_controls(evidence, (0, 1))
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     caption = "All attempts are the revision model's. Solid: chosen by the verifier, within a "
     return Figure(key, title, source, caption + "chain and then across.", (panel,))
+
+
+def revision_controls(evidence: Evidence, places: Sequence[int]) -> list[Line]:
+    """What needs no verifier: greedy answers, and attempts chosen by the policy's likelihood.
+
+    Fully sequential (place 0) or parallel ones (1); the greedy answers are the base model's where
+    the revision model has none.
+    """
+    lines = greedy_point(evidence, "revision") or greedy_point(evidence)
+    grid = evidence.grid("hierarchical", LIKELIHOOD)
+    for place in places:
+        if curve := _edge(evidence, grid, place):
+            name = f"{('sequential', 'parallel')[place]}, likelihood"
+            lines.append(line(evidence, curve, LIKELIHOOD, name, dashed=place == 1))
+    return lines
 
 
 def _edge(evidence: Evidence, grid: Grid, place: int):
@@ -167,9 +185,14 @@ def optimal_revisions(optimum: Optimum) -> Figure:
             lines += optimal_lines(optimum, "revisions", rule)
     if not lines:
         return _no_chains(evidence, key, title, source)
+    lines += revision_controls(evidence, (1,))
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(
-        key, title, source, "Solid: chosen by the verifier; dashed: by majority.", (panel,)
+        key,
+        title,
+        source,
+        "Solid: chosen by the verifier; dashed: by majority or likelihood.",
+        (panel,),
     )
 
 
@@ -190,6 +213,7 @@ def revision_verifiers(evidence: Evidence) -> Figure:
             continue
         if curve := _edge(evidence, evidence.grid("hierarchical", kinds[0]), 1):
             lines.append(line(evidence, curve, "parallel", "parallel"))
+        lines += revision_controls(evidence, (0,))
         panels.append(Panel(panel_title, BUDGET, ACCURACY, tuple(lines), note=said(lines)))
     if not panels:
         return lacking(evidence).figure(

@@ -10,6 +10,7 @@ from ttc_jax.report.figures.lacking import lacking
 from ttc_jax.report.plots import Bars, Figure, Line, Panel
 from ttc_jax.study.curves import Curve
 from ttc_jax.study.evidence import ESTIMATORS, Evidence
+from ttc_jax.study.likelihood import LIKELIHOOD, RULES
 from ttc_jax.study.optimum import Optimum
 
 BUDGET = "generation budget"
@@ -43,8 +44,18 @@ def said(lines: Sequence[Line], what: str = "accuracy") -> str:
 
 
 def controls(evidence: Evidence) -> list[Line]:
-    """What needs no verifier and no vote: greedy answers."""
-    greedy = evidence.greedy_answers("base")
+    """What nothing was trained for and no vote is counted: greedy answers, and the likelihood."""
+    lines = greedy_point(evidence)
+    for rule in RULES:
+        if curve := evidence.best_of_n(rule, LIKELIHOOD):
+            name = f"likelihood best-of-N, {rule}"
+            lines.append(line(evidence, curve, LIKELIHOOD, name, dashed=rule == "best"))
+    return lines
+
+
+def greedy_point(evidence: Evidence, role: str = "base") -> list[Line]:
+    """The greedy answers of the policy in a role, where there are some."""
+    greedy = evidence.greedy_answers(role)
     if greedy is None:
         return []
     return [Line("greedy", "pass", (1.0,), tuple(evidence.intervals([greedy.right])), scatter=True)]
@@ -111,6 +122,7 @@ def methods(evidence: Evidence) -> Figure:
         if curve := evidence.best_of_n(rule):
             name = rule if rule == "majority" else f"best-of-N, {rule}"
             lines.append(line(evidence, curve, look, name))
+    curves = {**curves, **evidence.searches_by("weighted", kind=LIKELIHOOD)}
     lines += [line(evidence, curve, family) for family, curve in curves.items()]
     lines += controls(evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
@@ -136,7 +148,13 @@ def search_by_bin(evidence: Evidence, key: str, estimator: str) -> Figure:
         (beams[family].name, family, beams[family]),
         ("best-of-N weighted", "best_of_n", evidence.best_of_n("weighted")),
         ("majority", "majority", evidence.best_of_n("majority")),
+        ("likelihood best-of-N weighted", LIKELIHOOD, evidence.best_of_n("weighted", LIKELIHOOD)),
     ]
+    likely = evidence.searches_by("weighted", kind=LIKELIHOOD)
+    if likely:
+        own = f"likelihood_{family}"
+        own = own if own in likely else next(iter(likely))
+        series.append((likely[own].name, own, likely[own]))
     bars = []
     for name, look, curve in series:
         points = [p for p in curve.points if p.budget in _BAR_BUDGETS] if curve else []
@@ -149,6 +167,9 @@ def search_by_bin(evidence: Evidence, key: str, estimator: str) -> Figure:
         return lacking(evidence).figure(
             key, title, source, f"runs at some of {budgets}", strategy="beam(N=16,M=4)"
         )
+    if greedy := evidence.greedy_answers("base"):
+        y = tuple(evidence.intervals([greedy.right], members)[0] for members in bins)
+        bars.append(Bars("greedy", "pass", y))
     panel = Panel(
         "", "difficulty bin (1 is the easiest)", ACCURACY, groups=bin_names(bins),
         bars=tuple(bars), note=bars_said(bars, bin_names(bins)),
@@ -181,7 +202,7 @@ def optimal_search(optimum: Optimum) -> Figure:
     best = optimal_lines(optimum, "search")
     if not best:
         return lacking(evidence).bins(key, title, source, "oracle")
-    lines = selection_lines(evidence, ("orm", "prm")) + best
+    lines = selection_lines(evidence, ("orm", "prm")) + best + controls(evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(
         key, title, source, "Strategies are chosen on one fold of the questions of a bin and "
@@ -201,7 +222,7 @@ def aggregates(evidence: Evidence) -> Figure:
         return lacking(evidence).figure(
             key, title, source, "a best-of-N run against a PRM", strategy="best_of_n(N=64)"
         )
-    lines += selection_lines(evidence, ("orm",))
+    lines += selection_lines(evidence, ("orm",)) + controls(evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(key, title, source, "Best-of-N weighted.", (panel,))
 
@@ -215,6 +236,7 @@ def verifiers(evidence: Evidence) -> Figure:
             key, title, source, "best-of-N runs against a PRM and against an ORM",
             strategy="best_of_n(N=64)", scorer="outcome",
         )  # fmt: skip
+    lines += controls(evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(key, title, source, "Best-of-N weighted, from the same samples.", (panel,))
 
@@ -234,5 +256,6 @@ def weighting(evidence: Evidence) -> Figure:
         )
     if majority := evidence.best_of_n("majority"):
         lines.append(line(evidence, majority, "majority", "majority"))
+    lines += controls(evidence)
     panel = Panel("", BUDGET, ACCURACY, tuple(lines), note=said(lines))
     return Figure(key, title, source, "Solid: weighted; dashed: the highest score.", (panel,))
