@@ -163,7 +163,8 @@ def test_numbers_are_where_they_belong(page):
         "311 of 500", "1.73 EFLOPs", "9 h 54 min", "bins of 100, 100, 100, 105, 95",
         "61.6 [56.6, 66.6]", "beam(N=16,M=4)", "+13.0 [+8.0, +18.0]", "think longer †",
         "k = 257.8", "85.8% discarded", "2.7 times", "≥ 1.3 ×", "In bin 5: train bigger",
-        "2 shown, 1 refuted, 2 undecided.", "+12.6 [+6.6, +18.6]", "3.9 × [0.8 ×, ∞]", "What claim 2 compares.",
+        "2 shown, 1 refuted, 2 undecided.", "+12.6 [+6.6, +18.6]", "3.9 × [0.8 ×, ∞]",
+        "What claim 2 compares.",
         "needs a beam search", "ttc run --config=configs/beam.py",
     ):  # fmt: skip
         assert said in text, said

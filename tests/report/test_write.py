@@ -11,6 +11,7 @@ import pytest
 from study.synthetic_runs import write_run, write_study, write_training
 from study.synthetic_world import questions_of
 
+from ttc_jax.report.claims import counted
 from ttc_jax.report.findings import findings
 from ttc_jax.report.headline import _sentence, headlines, savings
 from ttc_jax.report.write import report
@@ -64,7 +65,9 @@ def test_a_report_twice_is_the_same_to_the_byte(study, reported, tmp_path):
     names = {"index.html", "results.json", "policy.json", "policy_flops.json"}
     assert names <= {name.name for name in files}
     assert (out / "index.html").stat().st_size < 5e6
-    assert len(json.loads((out / "results.json").read_text())["figures"]) == 22
+    results = json.loads((out / "results.json").read_text())
+    assert len(results["figures"]) == 22 and len(results["claims"]) == 10
+    assert f"claims: {counted(results['claims'])}" in lines
 
 
 def test_policies_are_over_bins_that_need_no_answers(reported):

@@ -282,7 +282,7 @@ class Evidence:
         """
         found = {}
         for kind in ("prm", "orm", LIKELIHOOD):
-            run = self.largest_pool("base", kind)
+            run = max(self._independent("base", kind), key=_merit, default=None)
             if run is None and kind == LIKELIHOOD and (run := self.largest_pool()):
                 pools = [by_likelihood(pool) for pool in self._pools[run.name].values()]
                 found[kind] = run.name, list(last_quality(pools, **self.boot))
