@@ -123,7 +123,9 @@ def test_a_run_leaves_every_sample_and_every_figure(undisturbed):
     assert results["counts"]["samples"] == 72
     assert sum(results["counts"]["verdicts"].values()) == 72
     assert set(results["figures"]) == {"all", "1", "2", "3", "4", "5"}
-    assert results["figures"]["all"].keys() == {"questions", "pass@1", "pass@2", "majority@3"}
+    assert results["figures"]["all"].keys() == {
+        "questions", "pass@1", "pass@2", "majority@3", "likelihood@3",
+    }  # fmt: skip
     assert results["settings"]["search.strategy"] == results["strategy"] == "best_of_n(N=3)"
     lines = list(read_metrics(undisturbed / "metrics.jsonl"))
     assert lines[-1]["done_questions"] == 24
@@ -211,7 +213,7 @@ def test_a_beam_search_survives_a_kill_and_does_not_depend_on_devices(
     found = results_of(whole)
     assert found["strategy"] == "beam(N=4,M=2)"
     assert found["figures"]["all"].keys() == {
-        "questions", "majority@4", "best@4", "weighted@4", "coverage@4",
+        "questions", "majority@4", "likelihood@4", "best@4", "weighted@4", "coverage@4",
     }  # fmt: skip
     assert set(found["counts"]["flops"]) == {"prefill", "verifier_prefill", "decode", "verify"}
     assert found["counts"]["tokens"] == found["counts"]["usage"]["decode"]

@@ -3,13 +3,23 @@
 """Figures from samples whose verdicts are set by hand."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
 
 from ttc_jax.core.samples import Sample
 from ttc_jax.data.sources import Question
-from ttc_jax.study.summary import Outcome, by_level, counts, figures, outcome, selected, winners
+from ttc_jax.study.summary import (
+    Outcome,
+    by_level,
+    counts,
+    figures,
+    likelihoods,
+    outcome,
+    selected,
+    winners,
+)
 
 RIGHT, WRONG, NONE, LATE = "correct", "wrong", "unparsed", "timeout"
 SETTINGS = {"resamples": 200, "confidence": 0.95, "seed": 0}
@@ -34,8 +44,9 @@ def scored(*rows: tuple[str | None, str, float | None]) -> list[Sample]:
     return [replace(sample, value=row[2]) for sample, row in zip(plain, rows, strict=True)]
 
 
-def voted(level, graded, correct, majority) -> Outcome:
-    return Outcome(level, graded, correct, {"majority": majority})
+def voted(level, graded, correct, majority, likelihood=None) -> Outcome:
+    selected = {"majority": majority, "likelihood": likelihood}
+    return Outcome(level, graded, correct, selected)
 
 
 def outcome_of(*pairs) -> Outcome:
@@ -43,13 +54,13 @@ def outcome_of(*pairs) -> Outcome:
 
 
 def test_majority_follows_the_most_frequent_answer():
-    assert outcome_of(("7", RIGHT), ("8", WRONG), ("7", RIGHT)) == voted(3, 3, 2, True)
-    assert outcome_of(("7", RIGHT), ("8", WRONG), ("8", WRONG)) == voted(3, 3, 1, False)
+    assert outcome_of(("7", RIGHT), ("8", WRONG), ("7", RIGHT)) == voted(3, 3, 2, True, True)
+    assert outcome_of(("7", RIGHT), ("8", WRONG), ("8", WRONG)) == voted(3, 3, 1, False, True)
 
 
 def test_samples_without_an_answer_are_graded_but_do_not_vote():
-    assert outcome_of((None, NONE), (None, NONE), ("7", RIGHT)) == voted(3, 3, 1, True)
-    assert outcome_of((None, NONE), (None, NONE)) == voted(3, 2, 0, False)
+    assert outcome_of((None, NONE), (None, NONE), ("7", RIGHT)) == voted(3, 3, 1, True, True)
+    assert outcome_of((None, NONE), (None, NONE)) == voted(3, 2, 0, False, False)
 
 
 def test_only_candidates_count_and_in_the_order_of_the_strategy():
@@ -59,10 +70,10 @@ def test_only_candidates_count_and_in_the_order_of_the_strategy():
         replace(rows[0], branch=-1, role="prompt", verdict="", answer="7"),
     ]
     question = Question("q", "?", "7", level=3)
-    assert outcome(question, [*rows, *other], classes) == voted(3, 4, 2, False)
+    assert outcome(question, [*rows, *other], classes) == voted(3, 4, 2, False, False)
     placed = [replace(row, place=3 - i) for i, row in enumerate(rows[:3])]
     placed.append(replace(rows[3], place=0, answer="7", verdict=RIGHT))
-    assert outcome(question, placed[:2], classes) == voted(3, 2, 1, True)
+    assert outcome(question, placed[:2], classes) == voted(3, 2, 1, True, True)
 
 
 def test_each_rule_selects_in_its_own_way():
@@ -120,15 +131,32 @@ def test_a_search_has_a_figure_for_each_rule():
     found = figures([outcome(Question("q", "?", "7"), rows, classes)], n=16, ks=(), **SETTINGS)
     assert {name: value.mean for name, value in found.items()} == {
         "majority@16": 1.0,
+        "likelihood@16": 1.0,
         "best@16": 0.0,
         "weighted@16": 0.0,
         "coverage@16": 1.0,
     }
 
 
+def test_the_likelihood_is_that_of_the_whole_path_by_token():
+    def row(branch, parent, n, logprob, answer=None):
+        made = {"answer": answer, "verdict": RIGHT if answer == "7" else WRONG} if answer else {}
+        (plain,) = samples_of((None, ""))
+        role = "candidate" if answer else "expanded"
+        return replace(plain, branch=branch, parent=parent, tokens=[1] * n, logprob=logprob,
+                       role=role, **made)  # fmt: skip
+
+    prompt = replace(row(-1, None, 9, 0.0, ""), role="prompt")
+    rows = [prompt, row(0, -1, 1, -3.0), row(1, 0, 9, -1.0, "7"), row(2, -1, 2, -1.0, "8"),
+            row(3, -1, 1, -0.6, "8")]  # fmt: skip
+    found = likelihoods(rows)
+    assert found == pytest.approx([math.exp(-0.4), math.exp(-0.5), math.exp(-0.6)])
+    assert outcome(Question("q", "?", "7"), rows, classes).selected["likelihood"] is True
+
+
 def test_a_time_out_is_not_wrong():
     assert outcome_of(("x", LATE), ("7", RIGHT)) == voted(3, 1, 1, None)
-    assert outcome_of(("x", LATE), ("7", RIGHT), ("7", RIGHT)) == voted(3, 2, 2, True)
+    assert outcome_of(("x", LATE), ("7", RIGHT), ("7", RIGHT)) == voted(3, 2, 2, True, None)
     outcomes = [voted(1, 4, 1, True), voted(1, 0, 0, None)]
     found = figures(outcomes, n=4, ks=(1, 4), **SETTINGS)
     assert {name: value.mean for name, value in found.items()} == {

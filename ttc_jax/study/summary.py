@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of a run, from its stored samples: pass@k and what each rule selects, by level."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ttc_jax.verify import vote
 from ttc_jax.verify.grade import Verdict
 
 Classes = Callable[[list[str | None]], list[int | None]]
-RULES = ("majority", "best", "weighted", "hierarchical", "coverage")
+RULES = ("majority", "likelihood", "best", "weighted", "hierarchical", "coverage")
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,31 @@ def outcome(
 ) -> Outcome:
     """The outcome of one question from its stored rows, of which only the candidates count.
 
-    `classes` numbers equal answers alike (None: no answer); for `chain` see `winners`.
+    `classes` numbers equal answers alike (None: no answer); for `chain` see `winners`. Beside the
+    rules of `selected` there is "likelihood", which takes the likeliest candidate.
     """
     rows = candidates(samples)
     verdicts = [Verdict(row.verdict) for row in rows]
     graded = len(verdicts) - verdicts.count(Verdict.TIMEOUT)
     found = selected(rows, classes, chain)
+    chosen = vote.best(classes([row.answer for row in rows]), likelihoods(samples))
+    found["likelihood"] = _right(chosen, verdicts)
     return Outcome(question.level, graded, verdicts.count(Verdict.CORRECT), found)
+
+
+def likelihoods(samples: Sequence[Sample]) -> list[float]:
+    """Of each candidate of one question the geometric mean of the probabilities of its tokens.
+
+    `samples` are all rows of the question: a solution may have grown step by step.
+    """
+    rows, found = {sample.branch: sample for sample in samples}, []
+    for row in candidates(samples):
+        logprob, tokens = 0.0, 0
+        while row is not None and row.branch >= 0:
+            logprob, tokens = logprob + row.logprob, tokens + len(row.tokens)
+            row = rows.get(row.parent)
+        found.append(math.exp(logprob / tokens) if tokens else 0.0)
+    return found
 
 
 def winners(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[str, int | None]:
@@ -76,12 +95,17 @@ def selected(rows: Sequence[Sample], classes: Classes, chain: int = 0) -> dict[s
     verdicts = [Verdict(row.verdict) for row in rows]
     found: dict[str, bool | None] = {}
     for rule, winner in winners(rows, classes, chain).items():
-        late = winner is not None and verdicts[winner] is Verdict.TIMEOUT
-        found[rule] = None if late else winner is not None and verdicts[winner] is Verdict.CORRECT
+        found[rule] = _right(winner, verdicts)
     if "best" in found:
         graded = [verdict for verdict in verdicts if verdict is not Verdict.TIMEOUT]
         found["coverage"] = Verdict.CORRECT in graded if graded else None
     return found
+
+
+def _right(winner: int | None, verdicts: Sequence[Verdict]) -> bool | None:
+    if winner is not None and verdicts[winner] is Verdict.TIMEOUT:
+        return None
+    return winner is not None and verdicts[winner] is Verdict.CORRECT
 
 
 def figures(

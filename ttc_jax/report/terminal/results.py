@@ -29,7 +29,7 @@ def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
 def figures_table(figures: Mapping[str, Mapping]) -> Table:
     """One line a level, one column a figure: mean and interval, in percent; n questions."""
     names = [name for name in figures["all"] if name != "questions"]
-    headers = [Column(name + " %", justify="right", no_wrap=True) for name in names]
+    headers = [Column(name + " %", justify="right", overflow="fold") for name in names]
     table = Table("level", Column("n", justify="right"), *headers, box=box.SIMPLE_HEAD)
     for level, row in figures.items():
         cells = [_percent(row[name]) if name in row else "-" for name in names]
