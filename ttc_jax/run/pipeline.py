@@ -44,6 +44,8 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
     """
     path = Path(workdir).expanduser().absolute()
     stages = check(config, path)
+    config = config.copy_and_resolve_references()
+    config.order = tuple(stages)
     asked: dict[str, list[Question]] = {}
     keys = {}
     say = Console(highlight=False, markup=False).print
@@ -83,7 +85,7 @@ def check(config: ConfigDict, workdir: Path) -> dict[str, ConfigDict]:
     """
     ReportSettings(**_report_settings(config))
     found: dict[str, ConfigDict] = {}
-    for name in config.order:
+    for name in _names(config.order):
         if name not in config.stages or name in found:
             raise ValueError(
                 f"order has {name!r}{' twice' if name in found else ''}; the stages are "
@@ -208,6 +210,11 @@ def _named(name: str) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------- configs
+
+
+def _names(order: Sequence[str]) -> list[str]:
+    """Names of stages; a text may list several, as flags do."""
+    return [name for text in order for name in re.split(r"[\s,]+", text) if name]
 
 
 def _own(config: ConfigDict, name: str, workdir: Path) -> ConfigDict:

@@ -39,7 +39,7 @@ class Run:
     Fields:
       path, name: where it lies, and what a report calls it: the path below the parent of the
         directory that was asked for, no two alike.
-      job: "search", "labels", "train", ...; "samples" for searches that were only learned from.
+      job: "search", "labels", "train", ...; "samples" for searches to learn from.
       config, depends: all settings, and those that the samples depend on ("group.key").
       command, versions, device, git_commit: of the last start.
       strategy: that of a search, else None.
@@ -145,21 +145,22 @@ def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
 
 
 def _apart(runs: Sequence[Run]) -> list[Run]:
-    """The runs, with the job "samples" for searches over questions that were only learned from.
+    """The runs, with the job "samples" for searches over questions that are there to learn from.
 
-    Those are the searches that a training job among the runs took its examples from, where others
-    that none did are over other questions: held-out ones, which the report is about.
+    Those are the searches over a training split and those that another job of the runs learned
+    from, as long as others are over other questions: held-out ones, which the report is about.
     """
-    sources = {run.depends.get("train.source") for run in runs if run.job == "train"}
+    sources = {run.depends.get(f"{job}.source") for run in runs for job in ("train", "probe")}
+    learned = {
+        run.name
+        for run in runs
+        if run.depends.get("data.split") == "train" or key_of(run.depends) in sources
+    }
     searches = [run for run in runs if run.job == "search"]
-    told = [run for run in searches if key_of(run.depends) not in sources]
-    about = {run.depends.get("data.questions") for run in told}
-    learned = [
-        run
-        for run in searches
-        if about and run not in told and run.depends.get("data.questions") not in about
-    ]
-    return [replace(run, job="samples") if run in learned else run for run in runs]
+    asked = {run.name: run.depends.get("data.questions") for run in searches}
+    about = {asked[run.name] for run in searches if run.name not in learned}
+    aside = {name for name in learned & asked.keys() if about and asked[name] not in about}
+    return [replace(run, job="samples") if run.name in aside else run for run in runs]
 
 
 def _directories(top: Path, seen: set[Path]) -> Iterator[Path]:

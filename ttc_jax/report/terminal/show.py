@@ -4,7 +4,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -36,8 +36,9 @@ def show(
 ) -> Iterator[RenderableType]:
     """What to print of a work directory: the tree of a question, or without one a list of all.
 
-    `depth` is the most steps below the prompt that are shown; without `pruned` only what leads to a
-    candidate is. Nothing is written, and the run may still go on.
+    Of a pipeline it is a list of its stages. `depth` is the most steps below the prompt that are
+    shown; without `pruned` only what leads to a candidate is. Nothing is written, and the run may
+    still go on.
 
     Raises:
       FileNotFoundError: there are no samples.
@@ -47,6 +48,11 @@ def show(
         raise ValueError(f"--depth is {depth}; it must be at least 1")
     directory = workdir / "samples"
     outline = read_outline(directory) if directory.is_dir() else {}
+    made = read_json(workdir / "config.json")
+    if not outline and made.get("samples_depend_on", {}).get("job") == "pipeline":
+        yield _stages(workdir, made["config"])
+        yield Text(f"ttc show {workdir}/STAGE shows what is stored of a stage that samples")
+        return
     if not outline:
         raise FileNotFoundError(f"no samples in {directory}; is {workdir} the --workdir of a run?")
     if question is None:
@@ -65,6 +71,17 @@ def show(
     graded = read_json(workdir / "config.json").get("config", {}).get("grade", {})
     yield from _selection(candidates(samples), Grader(**graded))
     yield from _spent(view.tree)
+
+
+def _stages(workdir: Path, config: Mapping) -> Table:
+    """One line a stage of a pipeline, in order: its job, and how far it is."""
+    table = Table("stage", "job", "state", box=box.SIMPLE_HEAD)
+    for name in config["order"]:
+        state = "-"
+        if (workdir / name / "config.json").exists():
+            state = "done" if (workdir / name / "results.json").exists() else "begun"
+        table.add_row(name, config["stages"][name]["job"], state)
+    return table
 
 
 def _contents(outline: dict[str, list[tuple[str, str]]]) -> Table:
