@@ -171,7 +171,8 @@ def _make_tiny(config: ConfigDict) -> None:
         train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
         train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
         train.select = "revise(s=2,p=2)" if train.select else ""
-    config.stages.samples.data.limit = 16  # a probe learns in five folds of questions
+    for name in ("samples", "revision"):
+        config.stages[name].data.limit = 16  # a probe learns in five folds of questions
     config.stages.samples.search.strategy = "best_of_n(N=16)"
     config.stages.chains.search.strategy = "revise(s=2,p=2)"
     sweep = config.stages.test.sweep

@@ -169,7 +169,11 @@ def _stage(
     """The results of a stage, run unless it is done."""
     stage.check_source(own)
     depends = stage.depends_on(own, questions)
-    with RunRecord(path, depends=depends) as record:
+    try:
+        record = RunRecord(path, depends=depends)
+    except ValueError as error:
+        raise ValueError(f"{error}, or delete {path} to run the stage again") from error
+    with record:
         results = _finished(path, own)
         if results is None:
             Console(stderr=True, highlight=False, markup=False).print(f"{name} in {path}")
