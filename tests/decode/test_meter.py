@@ -67,7 +67,7 @@ _model = cache(lambda replicas=1: random_model(SMALL, make_mesh(replicas)))
 
 def _forest(replicas: int = 1) -> Forest:
     return Forest(
-        _model(replicas), mesh=make_mesh(replicas), rows=16, context=64, pages=128, page_size=4
+        _model(replicas), mesh=make_mesh(replicas), rows=8, context=64, pages=128, page_size=4
     )
 
 

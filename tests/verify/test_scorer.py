@@ -245,7 +245,7 @@ def _below_lens(forest) -> list[np.ndarray]:
     return held
 
 
-@pytest.mark.parametrize(("ahead", "exact"), [(("dd", "ee"), True), (("d" * 25,) * 2, False)])
+@pytest.mark.parametrize(("ahead", "exact"), [(("d",), True), (("d" * 25,) * 2, False)])
 def test_a_rollout_leaves_nothing_behind(ahead, exact):
     ends = []
     for rolled in (ahead, ()):

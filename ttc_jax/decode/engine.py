@@ -20,6 +20,9 @@ from ttc_jax.decode.stop import StopAutomaton
 
 # What starting a segment costs (forks, gathered contexts, the host), in decoding steps.
 _SEGMENT_COST = 3.0
+# A segment of fewer rows than there are lanes has a program of its own only where one of all lanes
+# costs more than this, which takes about as long as to compile it.
+_COMPILE_FLOPS = 1 << 34
 
 _keys = jax.jit(jax.vmap(row_keys, in_axes=(None, 0, 0)))
 
@@ -106,23 +109,26 @@ class Engine:
 
     def _width(self, live: int) -> int:
         """Rows that a segment computes: all lanes, or a quarter of them when few are in use."""
-        return self.lanes // 4 if live <= self.lanes // 4 else self.lanes
+        shape = self.forest.model.shape
+        step = 2 * self.lanes * (shape.block_weights + shape.vocab * shape.width)
+        cheap = step * self._segment <= _COMPILE_FLOPS
+        return self.lanes // 4 if live <= self.lanes // 4 and not cheap else self.lanes
 
     def _own_pages(self, jobs, groups: programs.Groups) -> int:
         """Bucket of the pages that some row holds beyond its group's shared ones."""
-        row_pages = -(-self.forest.context // self.forest.page_size)
         lens, page_size = self.forest.lens, self.forest.page_size
         own = max(
             -(-int(lens[r, job.row] - groups.lens[r, groups.group[r, x]]) // page_size)
             for r, replica in enumerate(jobs)
             for x, job in enumerate(replica)
         )
-        return coarse(max(own, 1), row_pages)  # none is too rare for a program of its own
+        # None is too rare for a program of its own.
+        return coarse(max(own, 1), self.forest.row_pages)
 
     def _rows(self, jobs, width: int, n: int, refill: bool) -> programs.Rows:
         replicas = len(jobs)
         dims = (replicas, width)
-        row = np.full(dims, self.forest.rows, np.int32)
+        row = np.full(dims, self.forest.lens.shape[1], np.int32)
         last, state, limit = (np.zeros(dims, np.int32) for _ in range(3))
         question, branch = (np.zeros(dims, np.uint32) for _ in range(2))
         greedy = np.zeros(dims, bool)

@@ -14,14 +14,20 @@ from jax.sharding import Mesh
 
 from ttc_jax.decode import cache as caching
 from ttc_jax.decode import segment as programs
-from ttc_jax.decode.batch import Extension, Place, coarse
+from ttc_jax.decode.batch import Extension, Place, bucket, coarse
 from ttc_jax.decode.meter import Meter
 from ttc_jax.decode.reader import Reader
 from ttc_jax.model.transformer import Transformer
 
 # Tokens per row in one call of `extend`; rows per call are such that their product, the area, stays
 # the same (or a quarter of it when there is little to do): few programs, of similar cost.
-_LENGTHS = (32, 256)
+_LENGTHS = (8, 32, 256)
+# The area is between these bounds, on CPUs as large as so many FLOPs, which take about as long as
+# it takes to start ten calls.
+_AREAS, _CALL_FLOPS = (1024, 8192), 1 << 27
+# A smaller shape of a call that costs less than so much saves less than it takes to compile.
+_CHEAP_FLOPS = 1 << 30
+_CHEAP_COPY, _CHEAP_POOL = 1 << 23, 1 << 28  # bytes, likewise
 
 
 class OutOfPages(RuntimeError):
@@ -30,6 +36,9 @@ class OutOfPages(RuntimeError):
 
 class Forest:
     """`rows` rows per replica of at most `context` tokens, over `pages` pages of page_size tokens.
+
+    With `roomy` there are up to twice the pages, where they are cheap. The arrays have B >= rows
+    rows, a power of two: runs of about one size thus share compiled programs.
 
     lens i32[R, B] are the tokens that each row holds, with everything noted so far carried out.
     Keys and values are kept in the parameters' dtype. Raises ValueError when the context exceeds
@@ -45,20 +54,29 @@ class Forest:
         context: int,
         pages: int,
         page_size: int = 16,
+        roomy: bool = False,
     ):
         on_cpu = mesh.devices.flat[0].platform == "cpu"
-        self._area = 1024 if on_cpu else 8192  # enough work for one call to be worth its start
+        self._token_flops = 2 * model.shape.block_weights
+        wanted = bucket(_CALL_FLOPS // self._token_flops) if on_cpu else _AREAS[1]
+        self._area = min(max(wanted, _AREAS[0]), _AREAS[1])
         if context > model.shape.context:
             raise ValueError(
                 f"context {context} exceeds the model's {model.shape.context}; lower it"
             )
+        page_bytes = page_size * model.shape.kv_bytes_per_token(model.embed.dtype)
+        if roomy and bucket(pages) * page_bytes <= _CHEAP_POOL:
+            pages = bucket(pages)
         self.model, self.mesh = model, mesh
         self.replicas, self.rows, self.pages = mesh.shape["data"], rows, pages
+        self._size = bucket(rows)
         self.context, self.page_size = context, page_size
-        self.lens = np.zeros((self.replicas, rows), np.int32)
+        self.row_pages = -(-context // (4 * page_size)) * 4  # strategies thus share programs
+        self._least_copies = bucket(max(16, _CHEAP_COPY // page_bytes))
+        self.lens = np.zeros((self.replicas, self._size), np.int32)
         self.cache = caching.create(
-            model.shape, mesh, rows=rows, n_pages=pages, page_size=page_size,
-            row_pages=-(-context // page_size), dtype=model.embed.dtype,
+            model.shape, mesh, rows=self._size, n_pages=pages, page_size=page_size,
+            row_pages=self.row_pages, dtype=model.embed.dtype,
         )  # fmt: skip
         self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
         self._noted: dict[Place, tuple[int, int]] = {}  # row, tokens of it, as they are on device
@@ -129,13 +147,13 @@ class Forest:
         """Carry out what has been noted, in one fork."""
         if not self._noted:
             return
-        parent = np.tile(np.arange(self.rows, dtype=np.int32), (self.replicas, 1))
+        parent = np.tile(np.arange(self._size, dtype=np.int32), (self.replicas, 1))
         # A last page is copied only where a row is new on it: of rows that share one, one keeps it.
         fresh = [0] * self.replicas
         for place, (row, held) in self._noted.items():
             parent[place] = row
             fresh[place[0]] += held > 0
-        copies = coarse(max(fresh), self.rows, least=16)
+        copies = coarse(max(*fresh, 1), self._size, least=self._least_copies)
         self.cache = programs.fork(
             self.cache, parent, self.lens.copy(), mesh=self.mesh, copies=copies
         )
@@ -156,10 +174,10 @@ class Forest:
         planted: list[tuple[Place, int] | None] = [None] * len(prompts)
         left = list(range(len(prompts)))
         while left:
-            now, later, leaders = [], [], []
+            now, later, leaders, sources = [], [], [], self._sources()
             for i in left:
                 replica, tokens = prompts[i]
-                source, shared = self._nearest(replica, tokens)
+                source, shared = self._nearest(sources, replica, tokens)
                 if not shared and any(
                     prompts[j][0] == replica and common(prompts[j][1], tokens) >= self.page_size
                     for j in leaders
@@ -178,16 +196,24 @@ class Forest:
             left = later
         return planted
 
-    def _nearest(self, replica: int, tokens: Sequence[int]) -> tuple[Place, int]:
-        """The longest beginning of tokens on the device: its row there, its length (0: no page)."""
+    def _sources(self) -> dict[tuple, dict[tuple[int, ...], Place]]:
+        """What rows on the device begin with, and one row for each, by replica and first page."""
         rows = [((r, self._as_noted((r, row))[0]), held) for (r, row), held in self._begins.items()]
-        best, seen = ((replica, 0), 0), set()
+        sources: dict[tuple, dict[tuple[int, ...], Place]] = {}
         for source, held in [*rows, *self._left.items()]:
-            if source[0] == replica and id(held) not in seen:
-                seen.add(id(held))
-                shared = common(held, tokens)
-                if shared >= max(self.page_size, best[1] + 1):
-                    best = (source, shared)
+            if len(held) >= self.page_size:
+                alike = sources.setdefault((source[0], held[: self.page_size]), {})
+                alike.setdefault(held, source)
+        return sources
+
+    def _nearest(self, sources, replica: int, tokens: Sequence[int]) -> tuple[Place, int]:
+        """The longest beginning of tokens on the device: its row there, its length (0: no page)."""
+        best = (replica, 0), 0
+        alike = sources.get((replica, tuple(tokens[: self.page_size])), {})
+        for held, source in alike.items():
+            shared = common(held, tokens)
+            if shared > best[1]:
+                best = source, shared
         return best
 
     def extend(self, work: Sequence[Extension], reader: Reader | None = None) -> list:
@@ -197,7 +223,7 @@ class Forest:
         chunks, one after the other. Raises OutOfPages.
         """
         self.settle()
-        results: list[list[np.ndarray]] = [[] for _ in work]
+        outs, parts = [], [[] for _ in work]  # parts: call, replica, place in it, tokens
         done = [0] * len(work)
         while True:
             left = [i for i, piece in enumerate(work) if done[i] < len(piece.tokens)]
@@ -205,36 +231,52 @@ class Forest:
                 break
             left.sort(key=lambda i: done[i] - len(work[i].tokens))
             longest = len(work[left[0]].tokens) - done[left[0]]
-            # A few short chunks of many pieces leave less empty than a long one of few.
-            length = _LENGTHS[0] if longest <= 4 * _LENGTHS[0] else _LENGTHS[1]
+            length = self._length(longest)
             chunk = self._chunk(work, left, done, length)
             out = self._extend(work, chunk, done, length, reader)
             for r, members in enumerate(chunk):
                 for x, i in enumerate(members):
                     n = min(length, len(work[i].tokens) - done[i])
-                    if reader is not None:
-                        results[i].append(out[r, x, :n])
+                    parts[i].append((len(outs), r, x, n))
                     done[i] += n
+            if reader is not None:
+                outs.append(out)
         if reader is None:
             return []
         self.check_pages()
-        return [np.concatenate(parts) if parts else np.zeros(0, np.float32) for parts in results]
+        outs = jax.device_get(outs)  # only now: the calls before go on while the next is prepared
+        read = [[outs[call][r, x, :n] for call, r, x, n in found] for found in parts]
+        return [np.concatenate(found) if found else np.zeros(0, np.float32) for found in read]
+
+    def _length(self, longest: int) -> int:
+        """Tokens per row of a call for pieces of which the longest has `longest` left."""
+        # A few short chunks of many pieces leave less empty than a long one of few.
+        short, middle, long = _LENGTHS
+        if longest <= short:
+            return short
+        return middle if longest <= 4 * middle else long
+
+    def _width(self, length: int) -> int:
+        """Most rows of a call."""
+        return min(self._area // length, bucket(self.rows, 8))
 
     def _chunk(self, work, left: list[int], done: list[int], length: int) -> list[list[int]]:
-        """The work of one call, per replica, longest first."""
+        """The work of one call, per replica, longest first; what a shorter call holds is left."""
+        least = _LENGTHS[0] if length > _LENGTHS[0] else 0
         chunk: list[list[int]] = [[] for _ in range(self.replicas)]
+        most = self._width(length)
         for i in left:
             members = chunk[work[i].place[0]]
-            if len(members) < self._area // length:
+            if len(members) < most and len(work[i].tokens) - done[i] > least:
                 members.append(i)
         return chunk
 
     def _extend(self, work, chunk, done, length: int, reader):
         most = max(map(len, chunk))
-        width = self._area // length
-        if most <= width // 4:
+        width = self._width(length)
+        if most <= width // 4 and width * length * self._token_flops > _CHEAP_FLOPS:
             width //= 4
-        rows = np.full((self.replicas, width), self.rows, np.int32)
+        rows = np.full((self.replicas, width), self._size, np.int32)
         tokens = np.zeros((self.replicas, width, length), np.int32)
         n = np.zeros((self.replicas, width), np.int32)
         held = 0
@@ -244,8 +286,7 @@ class Forest:
                 rows[r, x], n[r, x] = work[i].place[1], len(piece)
                 tokens[r, x, : len(piece)] = piece
                 held = max(held, int(self.lens[work[i].place]))
-        row_pages = -(-self.context // self.page_size)
-        need = coarse(-(-held // self.page_size), row_pages, least=16)
+        need = coarse(-(-held // self.page_size), self.row_pages)
         out, self.cache = programs.extend(
             self.model, self.cache, rows, tokens, n, mesh=self.mesh, context_pages=need,
             reader=reader,
@@ -257,7 +298,7 @@ class Forest:
                 spans += work[i].spans(done[i], end, int(self.lens[at]))
                 self.lens[at] += n[r, x]
         self.meter.extend(spans, rows=width, tokens=length, context_pages=need, reader=reader)
-        return None if reader is None else np.asarray(out)
+        return out
 
     # ------------------------------------------------------------------ pages
 

@@ -46,8 +46,8 @@ class Meter:
         """A call of `extend` over `rows` rows of `tokens` tokens on each replica."""
         shape = self._shape
         useful: Counter = Counter()
-        for phase, start, n in spans:
-            useful[phase] += reading_flops(shape, start, n, reader)
+        for (phase, start, n), times in Counter(spans).items():
+            useful[phase] += times * reading_flops(shape, start, n, reader)
         read = 0 if reader is None else reader.weights(shape)
         keys, rows = context_pages * self._page_size, rows * self._replicas
         weights = shape.block_weights + read
@@ -64,8 +64,8 @@ class Meter:
         """A segment of `steps` steps over `rows` rows on each replica, with a tail of n tokens."""
         shape = self._shape
         useful: Counter = Counter()
-        for phase, start, count in spans:
-            useful[phase] += shape.forward_flops(start, count, logits=count)
+        for (phase, start, count), times in Counter(spans).items():
+            useful[phase] += times * shape.forward_flops(start, count, logits=count)
         replicas, n_groups, members = groups.members.shape
         own, rows = own_pages * self._page_size, rows * replicas
         shared, n_groups = groups.pages.shape[2] * self._page_size, n_groups * replicas

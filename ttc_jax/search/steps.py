@@ -65,6 +65,8 @@ class StepReader:
 
     def split(self, text: str) -> tuple[str, ...]:
         """The non-empty steps of a text."""
+        if not text:  # of most nodes there is no rollout
+            return ()
         return tuple(step.text for step in split_steps(text, self._policy.delimiter))
 
     def by_step(
