@@ -56,15 +56,15 @@ class Scheduler:
         self._reader = StepReader(policy, strategy.stepwise)
         self.forest = Forest(
             policy.model, mesh=policy.mesh, rows=self._plan.rows, context=self._plan.context,
-            pages=self._plan.pages, page_size=batch.page_size, roomy=not batch.pages,
+            pages=self._plan.pages, roomy=not (batch.pages or batch.memory),
+            page_size=batch.page_size,
         )  # fmt: skip
         if scorer is not None:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)
         self.engine = Engine(
             self.forest, stop=self._reader.stop, sampler=policy.sampler, lanes=self._plan.lanes,
             segment=min(batch.segment, _STEPWISE) if strategy.stepwise else batch.segment,
-            seed=batch.seed, expected=self._plan.expected,
-            rollouts=strategy.load.steps > 1,
+            seed=batch.seed, expected=self._plan.expected, rollouts=strategy.load.steps > 1,
         )  # fmt: skip
         self._flights: list[Flight] = []
         self._running: list[list[Run]] = [[] for _ in range(self.forest.replicas)]

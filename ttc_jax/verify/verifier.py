@@ -122,7 +122,7 @@ class Verifier(Scorer):
         # One more row for the question itself, one for a solution that is read and given up.
         self._forest = Forest(
             self.model, mesh=self.mesh, rows=(rows + 2) * each, context=self._context,
-            pages=self.pages or need, page_size=self._page_size, roomy=self.pages is None,
+            pages=self.pages or need, page_size=self._page_size,
         )  # fmt: skip
         self._open = [0] * self.replicas
 
