@@ -12,7 +12,7 @@ from ttc_jax.model.load import checkpoint_directory
 from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.run import settings
 
-QUESTION = Question("q", "A 23: 4 9 14 18\nB 17: 2 5 12 16", "A 9 14\nB 5 12")
+QUESTION = Question("q", "=23=17: 4 6 7 9 10", "=23 4 9 10\n=17 4 6 7")
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def config():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.get_config().unlock()
-    config.data.name = "pair_sums"
+    config.data.name = "subset_sums"
     config.prompt.examples = ()
     return config
 
 
-def test_pair_sums_of_a_config(config, tmp_path):
-    config.data.count, config.data.seed, config.data.levels = 12, 1, ((3,), (3, 3), (4, 4))
+def test_subset_sums_of_a_config(config, tmp_path):
+    config.data.count, config.data.seed, config.data.levels = 12, 1, ((1, 3), (2, 4), (2, 5))
     found = settings.questions(config, tmp_path)
     assert [q.level for q in found] == [1, 2, 3] * 4
     config.data.limit = 3  # evenly spaced ones would all be of level 1 or 2
@@ -59,17 +59,17 @@ def test_a_template_of_its_own(config):
     settings.check_asking(config)
     style, text = settings.style(config), QUESTION.text
     assert style.render(QUESTION, ()) == f"{text}\n"
-    assert style.render(QUESTION, ["A 4 9\nB 5 12\n"]) == (
-        f"{text}\n\nAttempt 1: A 4 9\nB 5 12\n\nAttempt 2:"
+    assert style.render(QUESTION, ["=23 6 7 10\n=17 4 6 7\n"]) == (
+        f"{text}\n\nAttempt 1: =23 6 7 10\n=17 4 6 7\n\nAttempt 2:"
     )
-    tokenizer = load_tokenizer(checkpoint_directory("builtin:pair_sums"))
-    for attempts, start in (((), "A"), (("A 4 9\nB 5 12",), " A")):
+    tokenizer = load_tokenizer(checkpoint_directory("builtin:subset_sums"))
+    for attempts, start in (((), "=23"), (("=23 6 7 10\n=17 4 6 7",), " =23")):
         example = Writer(style, tokenizer).example(QUESTION, attempts, QUESTION.answer)
         learned = example.targets[example.weights > 0].tolist()
-        assert tokenizer.decode(learned[:1]) == start and learned[-1] == tokenizer.eos[0]
-        assert len(learned) == 8
+        assert tokenizer.decode(learned).startswith(start) and learned[-1] == tokenizer.eos[0]
+        assert len(learned) == len(attempts) + 10
         # The last token before what is learned is a newline, or a heading.
-        assert example.weights[len(example.tokens) - 9] == 0
+        assert example.weights[-len(learned) - 1] == 0
 
 
 @pytest.mark.parametrize("change, message", [

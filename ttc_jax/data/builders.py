@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builders for GSM8K and MATH over local JSON lines, and for pair sums, as array_record.
+"""TFDS builders for GSM8K and MATH over local JSON lines, and for subset sums, as array_record.
 
 TensorFlow is never imported: the default tfrecord format would need it, array_record does not.
 """
@@ -8,6 +8,7 @@ TensorFlow is never imported: the default tfrecord format would need it, array_r
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from ttc_jax.data.jsonlines import Row, read_rows
-from ttc_jax.data.pair_sums import PairSums, generate
+from ttc_jax.data.subset_sums import SubsetSums, generate
 
 
 class _Texts(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -87,23 +88,26 @@ class Math(_JsonLines, skip_registration=True):
     OPTIONAL = ("solution",)
 
 
-class PairSumsBuilder(_Texts, skip_registration=True):
-    """Pair sums: rows of numbers, in each of which one pair adds up to a target.
+class SubsetSumsBuilder(_Texts, skip_registration=True):
+    """Subset sums: targets and numbers, of which exactly one triple adds up to each target.
 
-    The level of an example, as its id, follows from `line`: levels take turns.
+    An example is a block of questions, from number `line` on: TFDS decodes so slowly that examples
+    of one question would take longer to read than to make. Questions are parted by newlines,
+    solutions by blank lines; levels take turns.
     """
 
-    name = "pair_sums"
-    REQUIRED = ("question", "solution")
+    name = "subset_sums"
+    REQUIRED = ("questions", "solutions")
+    BLOCK = 1000
 
     def __init__(
         self,
         *,
-        made: PairSums | None = None,
+        made: SubsetSums | None = None,
         splits: Sequence[str] = ("train", "test"),
         **kwargs: Any,
     ):
-        self._made = made or PairSums()
+        self._made = made or SubsetSums()
         self._made_splits = tuple(splits)
         super().__init__(**kwargs)
 
@@ -111,25 +115,43 @@ class PairSumsBuilder(_Texts, skip_registration=True):
         return {split: self._generate_examples(split) for split in self._made_splits}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for line, (text, solution, _) in enumerate(generate(self._made, split), start=1):
-            yield line, {"line": line, "question": text, "solution": solution}
+        made = generate(self._made, split)
+        line = 1
+        while block := list(islice(made, self.BLOCK)):
+            texts, solutions, _ = zip(*block, strict=True)
+            yield (
+                line,
+                {
+                    "line": line,
+                    "questions": "\n".join(texts),
+                    "solutions": "\n\n".join(solutions),
+                },
+            )
+            line += len(block)
 
 
-def made_rows(made: PairSums, split: str, cache_dir: Path) -> list[Row]:
-    """The pair sums of one split in order, through a prepared copy under `cache_dir`.
+def made_rows(made: SubsetSums, split: str, cache_dir: Path) -> list[Row]:
+    """The subset sums of one split in order, through a prepared copy under `cache_dir`.
 
     Raises:
-      ValueError: there are too few different questions.
+      ValueError: there are too few different questions, or none of a level.
     """
     root = cache_dir / "tfds" / f"{split}-{made.key}"
 
-    def make() -> PairSumsBuilder:
-        return PairSumsBuilder(made=made, splits=(split,), data_dir=root)
+    def make() -> SubsetSumsBuilder:
+        return SubsetSumsBuilder(made=made, splits=(split,), data_dir=root)
 
     dataset = make()
     if not dataset.data_path.exists():
         dataset = _prepare(dataset, make)
-    return _rows(dataset, split, PairSumsBuilder.name)
+    rows: list[Row] = []
+    for block in _rows(dataset, split, SubsetSumsBuilder.name):
+        texts = block.text("questions").split("\n")
+        solutions = block.text("solutions").split("\n\n")
+        for line, own in enumerate(zip(texts, solutions, strict=True), start=block.line):
+            fields = dict(zip(("question", "solution"), own, strict=True))
+            rows.append(Row(block.path, line, fields))
+    return rows
 
 
 def prepared_rows(

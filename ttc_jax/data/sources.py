@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions with checked answers: GSM8K, MATH, word problems, pair sums, or the user's file."""
+"""Questions with checked answers: GSM8K, MATH, word problems, subset sums, or the user's file."""
 
 import importlib.resources
 import re
@@ -11,9 +11,9 @@ from pathlib import Path
 from absl import logging
 
 from ttc_jax.data.jsonlines import Row, read_rows
-from ttc_jax.data.pair_sums import PairSums
+from ttc_jax.data.subset_sums import SubsetSums
 
-NAMES = ("word_problems", "pair_sums", "gsm8k", "math", "jsonl")
+NAMES = ("word_problems", "subset_sums", "gsm8k", "math", "jsonl")
 SPLITS = ("train", "test")
 
 
@@ -37,11 +37,11 @@ def load_questions(
     cache_dir: str | Path | None = None,
     limit: int | None = None,
     drop_unanswered: bool = False,
-    made: PairSums | None = None,
+    made: SubsetSums | None = None,
 ) -> list[Question]:
     """The questions of a source in file order, at most `limit` of them.
 
-    `word_problems` comes with the package. `pair_sums` are generated, as `made` says; `gsm8k` and
+    `word_problems` comes with the package. `subset_sums` are generated, as `made` says; `gsm8k` and
     `math` read `<split>.jsonl` in `data_dir`. Of these three a prepared copy stays in `cache_dir`.
     `jsonl` reads `data_dir`, a file of the user's own or a directory with `<split>.jsonl`: fields
     question, answer and optionally id, level, subject, solution. `drop_unanswered` leaves out
@@ -59,8 +59,8 @@ def load_questions(
         raise ValueError(f"limit must be at least 1 or None, not {limit}")
     if name == "word_problems":
         pairs = _word_problems()
-    elif name == "pair_sums":
-        pairs = _made(made or PairSums(), split, cache_dir)
+    elif name == "subset_sums":
+        pairs = _made(made or SubsetSums(), split, cache_dir)
     elif data_dir is None:
         raise ValueError(f"source {name!r} needs data_dir, the directory with its JSON lines")
     elif name == "jsonl":
@@ -85,13 +85,13 @@ def _user_file(path: Path, split: str) -> Iterable[tuple[Row, Question]]:
 
 
 def _made(
-    made: PairSums, split: str, cache_dir: str | Path | None
+    made: SubsetSums, split: str, cache_dir: str | Path | None
 ) -> Iterable[tuple[Row, Question]]:
     from ttc_jax.data import builders  # as in `_prepared`
 
-    _check_prepared("pair_sums", split, cache_dir)
+    _check_prepared("subset_sums", split, cache_dir)
     rows = builders.made_rows(made, split, Path(cache_dir))
-    return [(row, _from_pair_sums(row, i, made, split)) for i, row in enumerate(rows)]
+    return [(row, _from_subset_sums(row, i, made, split)) for i, row in enumerate(rows)]
 
 
 def _prepared(
@@ -134,9 +134,9 @@ def _from_gsm8k(row: Row, id: str) -> Question:
     return Question(id, row.text("question").strip(), answer.strip(), solution=solution)
 
 
-def _from_pair_sums(row: Row, number: int, made: PairSums, split: str) -> Question:
+def _from_subset_sums(row: Row, number: int, made: SubsetSums, split: str) -> Question:
     solution, level = row.text("solution"), number % len(made.levels) + 1
-    id = f"pair_sums/{split}/{number}"
+    id = f"subset_sums/{split}/{number}"
     return Question(id, row.text("question"), solution, level, solution=solution)
 
 
@@ -159,16 +159,20 @@ def _checked(pairs: Iterable[tuple[Row, Question]], drop_unanswered: bool) -> li
         if not question.text:
             raise ValueError(f"{row.where}: question {question.id!r} has no text")
         if question.id in first:
-            raise ValueError(f"{row.where}: id {question.id!r} is already on line "
-                             f"{first[question.id].line}; ids must be unique")
+            raise ValueError(
+                f"{row.where}: id {question.id!r} is already on line "
+                f"{first[question.id].line}; ids must be unique"
+            )
         first[question.id] = row
         if question.answer:
             kept.append(question)
         elif drop_unanswered:
             dropped.append(question.id)
         else:
-            raise ValueError(f"{row.where}: a question without an answer, id {question.id!r}; "
-                             "fill it in, or set drop_unanswered to leave such questions out")
+            raise ValueError(
+                f"{row.where}: a question without an answer, id {question.id!r}; "
+                "fill it in, or set drop_unanswered to leave such questions out"
+            )
     if dropped:
         logging.warning("left out %d questions without an answer: %s", len(dropped), dropped)
     return kept

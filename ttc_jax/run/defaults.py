@@ -19,7 +19,7 @@ def defaults(job: str) -> ConfigDict:
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; trained ones are float32
     config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
 
-    # Questions. count, seed and levels are those of pair_sums.
+    # Questions. count, seed and levels are those of subset_sums.
     config.data = ConfigDict()
     config.data.name = ""
     config.data.dir = ""  # where train.jsonl and test.jsonl lie

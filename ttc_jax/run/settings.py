@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ttc_jax.core.records import key_of
-from ttc_jax.data.pair_sums import PairSums
 from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
+from ttc_jax.data.subset_sums import SubsetSums
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.run.checkpoints import identity
 from ttc_jax.search.plan import Batch
@@ -106,7 +106,7 @@ def sampler(config: ConfigDict) -> Sampler:
 def questions(config: ConfigDict, cache_dir: Path) -> list[Question]:
     """The questions of the run; with data.limit, that many of them, evenly spaced.
 
-    Of pair sums it is the first ones: their levels alternate, and even spaces could miss some.
+    Of subset sums it is the first ones: their levels alternate, and even spaces could miss some.
     """
     data = config.data
     questions = load_questions(
@@ -115,9 +115,9 @@ def questions(config: ConfigDict, cache_dir: Path) -> list[Question]:
         split=data.split,
         cache_dir=cache_dir / "data",
         drop_unanswered=data.drop_unanswered,
-        made=PairSums(**{name: data[name] for name in ("count", "seed", "levels") if name in data}),
+        made=SubsetSums(**{key: data[key] for key in ("count", "seed", "levels") if key in data}),
     )
-    if data.name == "pair_sums":
+    if data.name == "subset_sums":
         return questions[: data.limit or None]
     if not 0 < data.limit < len(questions):
         return questions

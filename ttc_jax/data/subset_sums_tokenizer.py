@@ -1,11 +1,11 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer of pair sums, as model.path "builtin:pair_sums": a token for each word of the task.
+"""The tokenizer of subset sums, model.path "builtin:subset_sums": a token for each of its words.
 
-    python -m ttc_jax.data.pair_sums_tokenizer DIR
+    python -m ttc_jax.data.subset_sums_tokenizer DIR
 
 writes it as SentencePiece's own kind of file. Its pieces are known, so they are listed here instead
-of trained. Every text of the task, attempts in view included, can be cut into them in one way only.
+of trained. Whatever is written with them can be cut into them in one way only.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-from ttc_jax.data.pair_sums import LABELS, LARGEST
+from ttc_jax.data.subset_sums import LARGEST, TARGETS
 
 ATTEMPTS = 9  # headings of attempts that have a token
 _SPECIAL = {
@@ -28,14 +28,14 @@ _SETTINGS = {"add_bos_token": True, "bos_token": "<s>", "eos_token": "</s>", "un
 def pieces() -> list[str]:
     """All pieces but the special ones, in order of their ids, with U+2581 for a blank.
 
-    Labels stand at the start of a line, or behind a heading and a blank.
+    The blank alone stands between a heading and the attempt.
     """
     return [
         "\n",
-        *LABELS,
-        *(f"▁{label}" for label in LABELS),
+        ":",
+        "▁",
+        *(f"={target}" for target in TARGETS),
         *(f"▁{number}" for number in range(1, LARGEST + 1)),
-        *(f"▁{target}:" for target in range(3, 2 * LARGEST)),
         *(f"\n\nAttempt▁{number}:" for number in range(1, ATTEMPTS + 1)),
     ]
 
@@ -69,5 +69,5 @@ def write(directory: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m ttc_jax.data.pair_sums_tokenizer DIR")
+        sys.exit("usage: python -m ttc_jax.data.subset_sums_tokenizer DIR")
     write(Path(sys.argv[1]))

@@ -1,29 +1,30 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-from ttc_jax.data import pair_sums_tokenizer
-from ttc_jax.data.pair_sums import PairSums, generate
+from ttc_jax.data import subset_sums_tokenizer
 from ttc_jax.data.prompts import FewShot, Revision
 from ttc_jax.data.sources import Question
+from ttc_jax.data.subset_sums import SubsetSums, generate
 from ttc_jax.model.load import checkpoint_directory, load_checkpoint
 from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.verify.formats import continued
 from ttc_jax.verify.plain_formats import Outcome, OutcomeWithHistory, Steps
 
-LEVELS = ((3, 3), (4,), (5, 5, 6, 8), (3,) * 8)
+LEVELS = ((2, 4), (1, 3), (5, 9), (8, 12))
 STYLE = Revision(FewShot(template="{question}\n{solution}"))
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(checkpoint_directory("builtin:pair_sums"))
+    return load_tokenizer(checkpoint_directory("builtin:subset_sums"))
 
 
 @pytest.fixture(scope="module")
 def questions():
-    return list(generate(PairSums(200, 0, LEVELS), "train"))
+    return list(generate(SubsetSums(200, 0, LEVELS), "train"))
 
 
 def prompt(text, attempts):
@@ -31,8 +32,8 @@ def prompt(text, attempts):
 
 
 def test_the_shipped_files_are_what_the_command_makes(tmp_path):
-    pair_sums_tokenizer.write(tmp_path)
-    shipped = checkpoint_directory("builtin:pair_sums")
+    subset_sums_tokenizer.write(tmp_path)
+    shipped = checkpoint_directory("builtin:subset_sums")
     one, other = (
         ModelProto.FromString((path / "tokenizer.model").read_bytes())
         for path in (shipped, tmp_path)
@@ -44,23 +45,29 @@ def test_the_shipped_files_are_what_the_command_makes(tmp_path):
 
 def test_every_text_of_the_task_comes_back(tokenizer, questions):
     for text, solution, _ in questions:
-        attempts = [solution, solution[: solution.rindex(" ")], "A 1"] * 2
+        attempts = [solution, solution[: solution.rindex(" ")], "=6 1"] * 2
         for written in (text, solution, prompt(text, ()), prompt(text, attempts)):
             ids = tokenizer.encode(written)
             assert tokenizer.decode(ids) == written
             assert ids[0] == tokenizer.bos == 1 and 0 not in ids
-    assert tokenizer.eos == (2,) and tokenizer.vocab_size == 98
+    assert tokenizer.eos == (2,) and tokenizer.vocab_size == 103
+
+
+def test_whatever_is_written_is_cut_in_one_way_only(tokenizer):
+    random = np.random.default_rng(0)
+    for ids in random.integers(3, tokenizer.vocab_size, (1000, 12)).tolist():
+        assert tokenizer.encode(tokenizer.decode(ids), bos=False) == ids
 
 
 def test_a_word_of_the_task_is_a_token(tokenizer, questions):
     for text, solution, level in questions:
-        rows = LEVELS[level - 1]
+        m, n = LEVELS[level - 1]
         asked, solved = tokenizer.encode(text), tokenizer.encode(solution, bos=False)
-        assert len(asked) == 1 + sum(n + 3 for n in rows) - 1
-        assert len(solved) == 4 * len(rows) - 1
+        assert len(asked) == 1 + m + 1 + n and len(solved) == 5 * m - 1
         attempts = [solution] * 8
-        # An attempt takes its heading beside its own tokens, and nothing takes the blank lines.
-        assert len(tokenizer.encode(prompt(text, attempts))) == len(asked) + 8 * len(solved) + 9
+        # An attempt takes its heading and a blank beside its own tokens, the blank lines nothing.
+        long = tokenizer.encode(prompt(text, attempts))
+        assert len(long) == len(asked) + 8 * (len(solved) + 2) + 1
 
 
 def test_solutions_continue_prompts(tokenizer, questions):
@@ -68,7 +75,7 @@ def test_solutions_continue_prompts(tokenizer, questions):
         solved = tuple(tokenizer.encode(solution, bos=False))
         assert continued(tokenizer, prompt(text, ()), solution) == solved
         revised = continued(tokenizer, prompt(text, [solution]), f" {solution}")
-        assert tokenizer.decode(revised) == f" {solution}" and len(revised) == len(solved)
+        assert tokenizer.decode(revised) == f" {solution}" and revised[1:] == solved
         # The verifier reads exactly what the policy wrote, and a newline behind each line.
         steps = Steps(tokenizer).whole(text, solution.split("\n"))[0]
         assert steps == (*tokenizer.encode(prompt(text, ())), *solved, 3)
@@ -77,7 +84,7 @@ def test_solutions_continue_prompts(tokenizer, questions):
 
 
 def test_what_is_not_there_is_named():
-    with pytest.raises(FileNotFoundError, match="no builtin:pears; there are builtin:pair_sums"):
+    with pytest.raises(FileNotFoundError, match="no builtin:pears; there are builtin:subset_sums"):
         checkpoint_directory("builtin:pears")
     with pytest.raises(FileNotFoundError, match="no config.json.*train from scratch"):
-        load_checkpoint("builtin:pair_sums")
+        load_checkpoint("builtin:subset_sums")
