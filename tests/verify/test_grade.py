@@ -193,23 +193,23 @@ def of_solutions():
 
 
 @pytest.mark.parametrize("text, verdict", [
-    ("A 9 14\nB 5 12", "correct"),
-    ("\n A 9 14 \r\n\tB 5 12\n\n", "correct"),
-    ("A 9 14\nB 5 13", "wrong"),
-    ("A 9 14", "wrong"),
-    ("A 9 14 B 5 12", "wrong"),
-    ("A 9  14\nB 5 12", "wrong"),
-    ("B 5 12\nA 9 14", "wrong"),
-    ("The answer is A 9 14\nB 5 12", "wrong"),
+    ("=23 4 9 10\n=17 4 6 7", "correct"),
+    ("\n =23 4 9 10 \r\n\t=17 4 6 7\n\n", "correct"),
+    ("=23 4 9 10\n=17 4 6 8", "wrong"),
+    ("=23 4 9 10", "wrong"),
+    ("=23 4 9 10 =17 4 6 7", "wrong"),
+    ("=23 4  9 10\n=17 4 6 7", "wrong"),
+    ("=17 4 6 7\n=23 4 9 10", "wrong"),
+    ("The answer is =23 4 9 10\n=17 4 6 7", "wrong"),
     (" \n\n", "unparsed"),
     ("", "unparsed"),
 ])  # fmt: skip
 def test_whole_solutions_as_answers(of_solutions, text, verdict):
-    (graded,) = of_solutions.grade([("A 9 14\nB 5 12 ", text)])
+    (graded,) = of_solutions.grade([("=23 4 9 10\n=17 4 6 7 ", text)])
     assert graded.verdict == verdict
     assert (graded.answer is None) == (verdict == "unparsed")
     if verdict == "correct":
-        assert graded.answer == of_solutions.answer(text) == "A 9 14\nB 5 12"
+        assert graded.answer == of_solutions.answer(text) == "=23 4 9 10\n=17 4 6 7"
 
 
 def test_whole_solutions_are_equal_as_text(of_solutions):
