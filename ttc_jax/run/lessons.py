@@ -36,7 +36,7 @@ VERIFIERS = {
 SOURCES = {
     "prm": "a labels job",
     "orm": "a labels job",
-    "revision": "a search job with best_of_n",
+    "revision": "a search job with best_of_n, or a labels job",
     "restem": "a search job with revise",
     "revision_orm": "a search job with revise",
 }
@@ -130,14 +130,17 @@ def _labelled(config: ConfigDict, questions, tokenizer: Tokenizer) -> Lesson:
 def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) -> Lesson:
     kind, source = config.train.kind, Path(config.train.source)
     made = read_json(source / "config.json")["samples_depend_on"]
-    strategy = parse(made["search.strategy"])
+    # A labels job has samples too, beside rollouts, which are parts of solutions.
+    strategy = parse(made["search.strategy"]) if made["job"] == "search" else None
     chains = isinstance(strategy, Revise)
     if kind != "revision" and not chains:
-        raise ValueError(f"{source} holds samples of {strategy}; {kind} learns from revise(s,p)")
+        sampled = made["search.strategy"]
+        raise ValueError(f"{source} holds samples of {sampled}; {kind} learns from revise(s,p)")
     how = {"chain": strategy.s, "memory": strategy.memory} if chains else {}
     found: list[Trajectory] = []
     dropped: Counter = Counter()
-    for own in by_question(read_samples(source / "samples")):
+    for rows in by_question(read_samples(source / "samples")):
+        own = [row for row in rows if not row.rollout]
         if kind == "revision":
             some, lost = revisions(own, most=config.train.attempts, seed=config.seed)
         else:

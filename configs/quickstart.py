@@ -1,0 +1,203 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole paper on a task that is hard to solve and easy to check, with models of our own.
+
+Subset sums: for each of some targets, find the three numbers of a list that add up to it, a line
+for each target. Everything is trained here, from random weights and without labels of humans:
+three policies of one family on the same questions (35 k, 131 k and 508 k parameters), a process
+and an outcome reward model from samples of the small one, a revision model, and its verifier.
+500 test questions in five levels then see best-of-N, beam search with and without distinct
+prefixes, lookahead at equal budgets, DVTS, REBASE and revisions at several ratios, beside greedy
+answers, majority and the likelihood as controls, and the report of it all.
+
+    ttc run --config=configs/quickstart.py:scratch --workdir=runs/scratch
+
+Each stage has a work directory of its own in it, and is continued by the same command after a kill.
+Without `scratch` the experiment runs on weights in configs/weights/quickstart.
+
+Variants, one or more joined by commas: `scratch` trains first, `tiny` does little of everything
+(does it run at all), `search` and `revisions` run one of the two mechanisms alone. Only some stages:
+--config.order="('base','labels','prm')". Another seed, for weights, training questions and samples:
+--config.seed=1; the test questions stay.
+
+    ttc run --config=configs/quickstart.py:scratch,tiny --workdir=runs/tiny
+    ttc run --config=configs/quickstart.py:scratch,search --workdir=runs/search
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from ttc_jax.run.defaults import defaults
+
+VARIANTS = ("scratch", "tiny", "search", "revisions")
+TRAINING = (
+    "base", "medium", "large", "labels", "prm", "orm", "revision", "chains", "revision_orm",
+)  # fmt: skip
+EXPERIMENT = ("samples", "probe", "test")
+
+
+class Size(NamedTuple):
+    """Samples of the base policy and of larger ones; budgets of searches."""
+
+    pool: int
+    large: int
+    budgets: tuple[int, ...]
+
+
+FULL = Size(256, 16, (4, 16, 64))
+TINY = Size(8, 2, (4,))
+WEIGHTS = Path(__file__).parent / "weights" / "quickstart"
+
+# Targets and numbers of a question, by level; and of those that models learn from: with one target
+# a verifier sees which line is wrong.
+LEVELS = ((1, 4), (2, 4), (2, 6), (3, 8), (5, 9))
+LESSONS = (
+    (1, 4), (2, 4), (1, 5), (2, 5), (1, 6), (2, 6), (1, 8), (3, 8), (1, 9), (5, 9),
+)  # fmt: skip
+
+# Width of each policy; all have three layers and four heads. Parameters: 35 k, 131 k, 508 k.
+WIDTHS = {"base": 32, "medium": 64, "large": 128}
+RATES = {"base": 4e-3, "medium": 3e-3, "large": 2e-3}
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    variants = [name for name in (arg or "").split(",") if name]
+    for name in variants:
+        if name not in VARIANTS:
+            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    scratch = "scratch" in variants
+
+    config = ConfigDict()
+    config.job = "pipeline"
+    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
+    config.seed = 0  # of weights, training questions and samples; test questions stay
+    config.engine = ConfigDict({"rows": 1024})  # sampled at once; changes no sample
+    config.report = ConfigDict({"bins": 5, "resamples": 2000, "confidence": 0.95})
+    config.stages = ConfigDict()
+    stages = config.stages
+
+    # ---------------------------------------------------------------- training, from nothing
+    if scratch:
+        for name in WIDTHS:
+            stages[name] = _policy(config, name)
+        stages.labels = _stage(config, "labels", count=30_000)
+        stages.labels.labels.update({"samples": 4, "rollouts": 0})
+        for kind in ("prm", "orm"):
+            stages[kind] = _training(config, kind, source="labels", count=30_000)
+            stages[kind].train.update({"steps": 1500, "rate": 3e-3})
+        stages.revision = _training(config, "revision", source="labels", count=30_000)
+        stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3, "attempts": 2})
+        stages.chains = _stage(config, "search", count=4000)
+        stages.chains.model.path = "{workdir}/revision/model"
+        stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"
+        stages.revision_orm = _training(config, "revision_orm", source="chains", count=4000)
+        stages.revision_orm.train.update({"steps": 800, "rate": 2e-3})
+
+    # ---------------------------------------------------------------- the experiment
+    home = "{workdir}/%s/model" if scratch else f"{WEIGHTS}/%s"
+    stages.samples = _stage(config, "search", count=1000)
+    stages.samples.search.strategy = "best_of_n(N=16)"
+    stages.probe = _stage(config, "probe", count=500, split="test")
+    stages.probe.probe.source = "{workdir}/samples"
+    stages.test = _stage(config, "sweep", count=500, split="test")
+    for stage in (stages.samples, stages.probe, stages.test):
+        stage.model.path = home % "base"
+    size = TINY if "tiny" in variants else FULL
+    _experiment(stages.test, home, {"search", "revisions"} & set(variants), size)
+    config.order = (*TRAINING, *EXPERIMENT) if scratch else EXPERIMENT
+    if "tiny" in variants:
+        _make_tiny(config)
+    return config.lock()
+
+
+def _stage(config: ConfigDict, job: str, *, count: int, split: str = "train") -> ConfigDict:
+    """A whole config of a job over this many questions."""
+    stage = defaults(job)
+    stage.seed = config.get_oneway_ref("seed")
+    stage.model.path = "{workdir}/base/model"
+    stage.data.update({"name": "subset_sums", "split": split, "count": count, "seed": 0})
+    stage.data.levels = LEVELS
+    if split == "train":
+        stage.data.levels = LESSONS
+        stage.data.seed = config.get_oneway_ref("seed")
+    stage.prompt.template = "{question}\n{solution}"
+    stage.sample.update({"max_new": 30, "temperature": 1.0})
+    stage.search.max_step = 6
+    stage.engine.rows = config.engine.get_oneway_ref("rows")
+    stage.engine.segment = 30
+    stage.grade.answer = "solution"
+    stage.report.update({"ks": (1, 4, 16, 64), "resamples": 2000})
+    return stage
+
+
+def _policy(config: ConfigDict, name: str) -> ConfigDict:
+    """Training of a policy from random weights, on the same questions for every size."""
+    stage = _stage(config, "train", count=192_000)
+    stage.model.path = "builtin:subset_sums"
+    train, width = stage.train, WIDTHS[name]
+    train.update({"kind": "sft", "steps": 3000, "batch": 64, "rate": RATES[name], "decay": 0.05})
+    train.update({"betas": (0.9, 0.98), "schedule": "cosine", "warmup": 100, "held_out": 0.01})
+    train.update({"evaluate_every": 400, "patience": 0})
+    train.scratch.update({"layers": 3, "width": width, "heads": 4, "kv_heads": 4})
+    train.scratch.update({"head_dim": width // 4, "ffn": 2 * width, "context": 512})
+    return stage
+
+
+def _training(config: ConfigDict, kind: str, *, source: str, count: int) -> ConfigDict:
+    """A stage that trains, from the base policy on, on what another stage left."""
+    stage = _stage(config, "train", count=count)
+    train = stage.train
+    train.update({"kind": kind, "source": f"{{workdir}}/{source}", "held_out": 0.03})
+    train.update({"schedule": "cosine", "warmup": 50, "decay": 0.01, "betas": (0.9, 0.98)})
+    train.update({"evaluate_every": 250, "patience": 0, "batch": 128})
+    return stage
+
+
+def _experiment(test: ConfigDict, home: str, only: set[str], size: Size) -> None:
+    """What is run on the test questions: all of it, or `only` search or revisions."""
+    prm = {"scorer.path": home % "prm"}
+    orm = {"scorer.path": home % "orm", "scorer.format": "outcome"}
+    likelihood = {"scorer.path": "likelihood"}
+    greedy = {"sample.temperature": 0.0}
+    reviser = {
+        "model.path": home % "revision",
+        "model.kind": "revision",
+        "scorer.path": home % "revision_orm",
+        "scorer.format": "outcome_history",
+    }
+    runs = [(f"best_of_n(N={size.pool})", prm), ("best_of_n(N=1)", greedy)]
+    for name in ("medium", "large"):
+        model = {"model.path": home % name}
+        runs += [("best_of_n(N=1)", greedy | model), (f"best_of_n(N={size.large})", model | prm)]
+    if only != {"revisions"}:
+        runs += [(f"best_of_n(N={size.pool})", orm)]
+        for N in size.budgets:
+            beams = [f"beam(N={N},M=4)", f"beam(N={N},M=4,distinct=True)"]
+            # A rollout of k steps makes a beam k + 1 times as dear: N is smaller by as much.
+            ahead = [f"lookahead(N={N // 2},M={min(4, N // 2)},k=1)"]
+            ahead += [f"lookahead(N={N // 4},M={min(4, N // 4)},k=3)"]
+            wide = [f"dvts(N={N},M=4)", f"rebase(N={N})"]
+            runs += [(strategy, prm) for strategy in (*beams, *ahead, *wide)]
+            runs += [(f"beam(N={N},M=4,distinct=True)", likelihood)]
+    if only != {"search"}:
+        attempts = size.budgets[-1]
+        runs += [
+            (f"revise(s={s},p={attempts // s},memory=2)", reviser)
+            for s in (1, *size.budgets)
+        ]
+    test.sweep.runs = tuple(runs)
+
+
+def _make_tiny(config: ConfigDict) -> None:
+    """Little of everything: it shows that it runs, not how well."""
+    config.engine.rows = 128
+    config.report.update({"bins": 2, "resamples": 200})
+    for stage in config.stages.values():
+        stage.data.count = 16 if stage.data.split == "test" else 200
+        stage.report.update({"ks": (1, 4), "resamples": 200})
+        stage.sweep.bins = 2
+        stage.train.update({"held_out": 0.2, "steps": 20, "warmup": 2, "batch": 16})
+        stage.train.update({"evaluate_every": 20, "best_of": 4})
+    config.stages.samples.search.strategy = "best_of_n(N=4)"
