@@ -16,7 +16,7 @@ Each stage has a work directory of its own in it, and is continued by the same c
 Without `scratch` the experiment runs on weights in configs/weights/quickstart.
 
 Variants, one or more joined by commas: `scratch` trains first, `tiny` does little of everything
-(does it run at all), `search` and `revisions` run one of the two mechanisms alone. Only some stages:
+(does it run at all), `search` and `revisions` run one of the two mechanisms alone. Some stages:
 --config.order="('base','labels','prm')". Another seed, for weights, training questions and samples:
 --config.seed=1; the test questions stay.
 
