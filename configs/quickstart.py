@@ -10,28 +10,26 @@ and an outcome reward model from samples of the small one, a revision model, and
 prefixes, lookahead at equal budgets, DVTS, REBASE and revisions at several ratios, beside greedy
 answers, majority and the likelihood as controls, and the report of it all.
 
-    ttc run --config=configs/quickstart.py:scratch --workdir=runs/scratch
+    ttc run --config=configs/quickstart.py --workdir=runs/quickstart
 
 Each stage has a work directory of its own in it, and is continued by the same command after a kill.
-Without `scratch` the experiment runs on weights in configs/weights/quickstart.
 
-Variants, one or more joined by commas: `scratch` trains first, `tiny` does little of everything
-(does it run at all), `search` and `revisions` run one of the two mechanisms alone. Some stages:
+Variants, one or more joined by commas: `tiny` does little of everything (does it run at all),
+`search` and `revisions` run one of the two mechanisms alone. Some stages:
 --config.order="('base','labels','prm')". Another seed, for weights, training questions and samples:
 --config.seed=1; the test questions stay.
 
-    ttc run --config=configs/quickstart.py:scratch,tiny --workdir=runs/tiny
-    ttc run --config=configs/quickstart.py:scratch,search --workdir=runs/search
+    ttc run --config=configs/quickstart.py:tiny --workdir=runs/tiny
+    ttc run --config=configs/quickstart.py:search --workdir=runs/search
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
 from ttc_jax.run.defaults import defaults
 
-VARIANTS = ("scratch", "tiny", "search", "revisions")
+VARIANTS = ("tiny", "search", "revisions")
 TRAINING = (
     "base", "medium", "large", "labels", "prm", "orm", "revision", "chains", "revision_orm",
 )  # fmt: skip
@@ -48,7 +46,6 @@ class Size(NamedTuple):
 
 FULL = Size(256, 16, (4, 16, 64))
 TINY = Size(8, 2, (4,))
-WEIGHTS = Path(__file__).parent / "weights" / "quickstart"
 
 # Targets and numbers of a question, by level; and of those that models learn from: with one target
 # a verifier sees which line is wrong.
@@ -67,7 +64,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
     for name in variants:
         if name not in VARIANTS:
             raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
-    scratch = "scratch" in variants
 
     config = ConfigDict()
     config.job = "pipeline"
@@ -79,34 +75,30 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages = config.stages
 
     # ---------------------------------------------------------------- training, from nothing
-    if scratch:
-        for name in WIDTHS:
-            stages[name] = _policy(config, name)
-        stages.labels = _stage(config, "labels", count=30_000)
-        stages.labels.labels.update({"samples": 4, "rollouts": 0})
-        for kind in ("prm", "orm"):
-            stages[kind] = _training(config, kind, source="labels", count=30_000)
-            stages[kind].train.update({"steps": 1500, "rate": 3e-3})
-        stages.revision = _training(config, "revision", source="labels", count=30_000)
-        stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3, "attempts": 2})
-        stages.chains = _stage(config, "search", count=4000)
-        stages.chains.model.path = "{workdir}/revision/model"
-        stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"
-        stages.revision_orm = _training(config, "revision_orm", source="chains", count=4000)
-        stages.revision_orm.train.update({"steps": 800, "rate": 2e-3})
+    for name in WIDTHS:
+        stages[name] = _policy(config, name)
+    stages.labels = _stage(config, "labels", count=30_000)
+    stages.labels.labels.update({"samples": 4, "rollouts": 0})
+    for kind in ("prm", "orm"):
+        stages[kind] = _training(config, kind, source="labels", count=30_000)
+        stages[kind].train.update({"steps": 1500, "rate": 3e-3})
+    stages.revision = _training(config, "revision", source="labels", count=30_000)
+    stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3, "attempts": 2})
+    stages.chains = _stage(config, "search", count=4000)
+    stages.chains.model.path = "{workdir}/revision/model"
+    stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"
+    stages.revision_orm = _training(config, "revision_orm", source="chains", count=4000)
+    stages.revision_orm.train.update({"steps": 800, "rate": 2e-3})
 
     # ---------------------------------------------------------------- the experiment
-    home = "{workdir}/%s/model" if scratch else f"{WEIGHTS}/%s"
     stages.samples = _stage(config, "search", count=1000)
     stages.samples.search.strategy = "best_of_n(N=16)"
     stages.probe = _stage(config, "probe", count=500, split="test")
     stages.probe.probe.source = "{workdir}/samples"
     stages.test = _stage(config, "sweep", count=500, split="test")
-    for stage in (stages.samples, stages.probe, stages.test):
-        stage.model.path = home % "base"
     size = TINY if "tiny" in variants else FULL
-    _experiment(stages.test, home, {"search", "revisions"} & set(variants), size)
-    config.order = (*TRAINING, *EXPERIMENT) if scratch else EXPERIMENT
+    _experiment(stages.test, {"search", "revisions"} & set(variants), size)
+    config.order = (*TRAINING, *EXPERIMENT)
     if "tiny" in variants:
         _make_tiny(config)
     return config.lock()
@@ -155,8 +147,9 @@ def _training(config: ConfigDict, kind: str, *, source: str, count: int) -> Conf
     return stage
 
 
-def _experiment(test: ConfigDict, home: str, only: set[str], size: Size) -> None:
+def _experiment(test: ConfigDict, only: set[str], size: Size) -> None:
     """What is run on the test questions: all of it, or `only` search or revisions."""
+    home = "{workdir}/%s/model"
     prm = {"scorer.path": home % "prm"}
     orm = {"scorer.path": home % "orm", "scorer.format": "outcome"}
     likelihood = {"scorer.path": "likelihood"}
@@ -183,10 +176,7 @@ def _experiment(test: ConfigDict, home: str, only: set[str], size: Size) -> None
             runs += [(f"beam(N={N},M=4,distinct=True)", likelihood)]
     if only != {"search"}:
         attempts = size.budgets[-1]
-        runs += [
-            (f"revise(s={s},p={attempts // s},memory=2)", reviser)
-            for s in (1, *size.budgets)
-        ]
+        runs += [(f"revise(s={s},p={attempts // s},memory=2)", reviser) for s in (1, *size.budgets)]
     test.sweep.runs = tuple(runs)
 
 
