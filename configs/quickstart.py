@@ -185,9 +185,12 @@ def _make_tiny(config: ConfigDict) -> None:
     config.engine.rows = 128
     config.report.update({"bins": 2, "resamples": 200})
     for stage in config.stages.values():
+        stage.data.levels = ((1, 3), (1, 4))  # the first is copied only, which is learned at once
         stage.data.count = 16 if stage.data.split == "test" else 200
         stage.report.update({"ks": (1, 4), "resamples": 200})
         stage.sweep.bins = 2
         stage.train.update({"held_out": 0.2, "steps": 20, "warmup": 2, "batch": 16})
         stage.train.update({"evaluate_every": 20, "best_of": 4})
+    config.stages.base.data.count = 1000
+    config.stages.base.train.update({"steps": 300, "batch": 32, "evaluate_every": 300})
     config.stages.samples.search.strategy = "best_of_n(N=4)"
