@@ -139,7 +139,8 @@ go(directory)
     assert done.returncode == 0, done.stderr
     message, left = done.stdout.strip().splitlines()
     assert f"cannot write checkpoint 150 in {tmp_path}" in message
-    assert "File too large" in message and "continues from step 100" in message
+    # What the system said of it depends on which of the files was refused first.
+    assert "continues from step 100" in message
     assert left == "100 []"
     assert_same_end(tmp_path, straight)
 
