@@ -5,6 +5,7 @@
 from pathlib import Path
 
 from ttc_jax.model.settings import read_json
+from ttc_jax.verify.likelihood import LIKELIHOOD
 
 
 def identity(path: str) -> str:
@@ -14,6 +15,8 @@ def identity(path: str) -> str:
     settings, wherever the pipeline lies; of any other it is the path. A training job leaves its
     checkpoint in a folder of its work directory, so its config.json lies beside that folder.
     """
-    made = read_json(Path(path).parent / "config.json") if path else {}
+    if path in ("", LIKELIHOOD):  # neither is a path
+        return path
+    made = read_json(Path(path).parent / "config.json")
     stage = made["config"].get("stage", "") if "samples_depend_on" in made else ""
     return f"stage {stage}, {made['key']}" if stage else path
