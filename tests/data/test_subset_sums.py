@@ -11,7 +11,7 @@ from ttc_jax.data.builders import SubsetSumsBuilder
 from ttc_jax.data.sources import load_questions
 from ttc_jax.data.subset_sums import DEFAULT_LEVELS, SubsetSums, generate, split_of
 
-LEVELS = ((2, 4), (1, 3), (8, 9))
+LEVELS = ((2, 5), (1, 4), (8, 11))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def questions():
     return list(generate(SubsetSums(count=300, seed=3, levels=LEVELS), "train"))
 
 
-def test_the_triple_of_every_target_is_the_only_one(questions):
+def test_the_pair_of_every_target_is_the_only_one(questions):
     for text, solution, level in questions:
         m, n = LEVELS[level - 1]
         found = re.fullmatch(rf"((?:=\d+){{{m}}}): (\d+(?: \d+)*)", text)
@@ -30,8 +30,8 @@ def test_the_triple_of_every_target_is_the_only_one(questions):
         assert len(set(targets)) == m
         lines = []
         for target in targets:
-            ((x, y, z),) = [t for t in combinations(numbers, 3) if sum(t) == target]
-            lines.append(f"={target} {x} {y} {z}")
+            ((x, y),) = [pair for pair in combinations(numbers, 2) if sum(pair) == target]
+            lines.append(f"={target} {x}+{y}")
         assert solution == "\n".join(lines)
 
 
@@ -40,21 +40,21 @@ def test_levels_take_turns(questions):
 
 
 def test_numbers_and_targets_are_drawn_evenly():
-    made = generate(SubsetSums(count=3000, levels=((2, 4),)), "train")
+    made = generate(SubsetSums(count=3000, levels=((2, 3),)), "train")
     numbers, targets = Counter(), Counter()
     for text, solution, _ in made:
         row = text.split(": ")[1].split()
         numbers.update(row)
-        # The four triples of four numbers never have the same sum; each lacks one number.
-        missing = [(set(row) - set(line.split())).pop() for line in solution.split("\n")]
-        targets[tuple(map(row.index, missing))] += 1
-    assert len(numbers) == 24 and 400 < min(numbers.values()) and max(numbers.values()) < 600
-    assert len(targets) == 12 and 190 < min(targets.values()) and max(targets.values()) < 310
+        # The three pairs of three numbers never have the same sum; each lacks one number.
+        parts = [set(line.split()[1].split("+")) for line in solution.split("\n")]
+        targets[tuple(row.index((set(row) - pair).pop()) for pair in parts)] += 1
+    assert len(numbers) == 24 and 300 < min(numbers.values()) and max(numbers.values()) < 450
+    assert len(targets) == 6 and 430 < min(targets.values()) and max(targets.values()) < 570
 
 
 def test_splits_are_disjoint_whatever_the_seed():
     texts = {
-        (split, seed): {t for t, _, _ in generate(SubsetSums(200, seed, ((1, 4), (2, 4))), split)}
+        (split, seed): {t for t, _, _ in generate(SubsetSums(200, seed, ((1, 4), (2, 5))), split)}
         for split in ("train", "test")
         for seed in (0, 1)
     }
@@ -84,9 +84,9 @@ def test_levels_that_are_alike_share_no_question():
     ({"levels": ((2, 4), (3, 4, 5))}, r"level \(3, 4, 5\) of data.levels is not a pair"),
     ({"levels": ((2, 4), (0, 4))}, "has 0 targets; questions have 1 to 8"),
     ({"levels": ((9, 12),)}, "has 9 targets"),
-    ({"levels": ((1, 2),)}, "has 2 numbers; questions have 3 to 24"),
+    ({"levels": ((1, 1),)}, "has 1 numbers; questions have 2 to 24"),
     ({"levels": ((1, 25),)}, "has 25 numbers"),
-    ({"levels": ((2, 3),)}, r"level \(2, 3\).*cannot be met: 3 numbers have 1 triples"),
+    ({"levels": ((4, 3),)}, r"level \(4, 3\).*cannot be met: 3 numbers have 3 pairs"),
 ])  # fmt: skip
 def test_settings_that_cannot_be_met(change, message):
     with pytest.raises(ValueError, match=message):
@@ -94,15 +94,15 @@ def test_settings_that_cannot_be_met(change, message):
 
 
 def test_too_few_different_questions_are_an_error():
-    with pytest.raises(ValueError, match=r"level \(1, 3\) of data.levels has too few.*test split"):
-        list(generate(SubsetSums(300, 0, ((1, 3),)), "test"))  # 2024 triples, a sixteenth of them
+    with pytest.raises(ValueError, match=r"level \(1, 2\) of data.levels has too few.*test split"):
+        list(generate(SubsetSums(300, 0, ((1, 2),)), "test"))  # 276 pairs, a sixteenth of them
 
 
 def test_a_level_that_no_list_meets_is_an_error(monkeypatch):
-    # Of 1..24 only 6, 7, 68 and 69 are the sums of one triple alone.
+    # Of 1..24 only 3, 4, 46 and 47 are the sums of one pair alone.
     four = list(generate(SubsetSums(4, 0, ((4, 24),)), "train"))
     assert {frozenset(text.split(":")[0][1:].split("=")) for text, _, _ in four} == {
-        frozenset(("6", "7", "68", "69"))
+        frozenset(("3", "4", "46", "47"))
     }
     monkeypatch.setattr(subset_sums, "_PATIENCE", 2)
     with pytest.raises(ValueError, match=r"of 2,048 lists of 24 numbers none has 5 sums"):

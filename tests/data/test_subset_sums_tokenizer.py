@@ -13,7 +13,7 @@ from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.verify.formats import continued
 from ttc_jax.verify.plain_formats import Outcome, OutcomeWithHistory, Steps
 
-LEVELS = ((2, 4), (1, 3), (5, 9), (8, 12))
+LEVELS = ((2, 4), (1, 3), (5, 10), (8, 12))
 STYLE = Revision(FewShot(template="{question}\n{solution}"))
 
 
@@ -45,12 +45,12 @@ def test_the_shipped_files_are_what_the_command_makes(tmp_path):
 
 def test_every_text_of_the_task_comes_back(tokenizer, questions):
     for text, solution, _ in questions:
-        attempts = [solution, solution[: solution.rindex(" ")], "=6 1"] * 2
+        attempts = [solution, solution[: solution.rindex(" ")], "=6 1", "=6 1+30"] * 2
         for written in (text, solution, prompt(text, ()), prompt(text, attempts)):
             ids = tokenizer.encode(written)
             assert tokenizer.decode(ids) == written
             assert ids[0] == tokenizer.bos == 1 and 0 not in ids
-    assert tokenizer.eos == (2,) and tokenizer.vocab_size == 103
+    assert tokenizer.eos == (2,) and tokenizer.vocab_size == 130
 
 
 def test_whatever_is_written_is_cut_in_one_way_only(tokenizer):
@@ -63,7 +63,7 @@ def test_a_word_of_the_task_is_a_token(tokenizer, questions):
     for text, solution, level in questions:
         m, n = LEVELS[level - 1]
         asked, solved = tokenizer.encode(text), tokenizer.encode(solution, bos=False)
-        assert len(asked) == 1 + m + 1 + n and len(solved) == 5 * m - 1
+        assert len(asked) == 1 + m + 1 + n and len(solved) == 4 * m - 1
         attempts = [solution] * 8
         # An attempt takes its heading and a blank beside its own tokens, the blank lines nothing.
         long = tokenizer.encode(prompt(text, attempts))

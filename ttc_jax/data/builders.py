@@ -89,7 +89,7 @@ class Math(_JsonLines, skip_registration=True):
 
 
 class SubsetSumsBuilder(_Texts, skip_registration=True):
-    """Subset sums: targets and numbers, of which exactly one triple adds up to each target.
+    """Subset sums: targets and numbers, of which exactly one pair adds up to each target.
 
     An example is a block of questions, from number `line` on: TFDS decodes so slowly that examples
     of one question would take longer to read than to make. Questions are parted by newlines,

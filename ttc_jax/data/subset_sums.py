@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The procedural task "subset sums": questions without end, each with one right solution.
 
-A question has targets and some numbers, of which exactly one triple adds up to each target; a
-solution names the triple of every target, one after the other:
+A question has targets and some numbers, of which exactly one pair adds up to each target; a
+solution names the pair of every target, one after the other, the smaller number first:
 
-    =23=17=30: 4 6 7 9 10 14        ->    =23 4 9 10
-                                          =17 4 6 7
-                                          =30 6 10 14
+    =9=26=31: 4 5 6 7 8 13 14 16 17 20        ->    =9 4+5
+                                                    =26 6+20
+                                                    =31 14+17
 
-It is hard to solve and easy to check, line by line, and small models learn it in minutes.
+What is left of a target once a number is taken is quickly learned, whether it is in the list is
+quickly checked, line by line, and which number to take is hard to find: small models learn in a
+minute to solve some of it, and to check all of it.
 """
 
 import hashlib
@@ -22,11 +24,11 @@ from math import comb
 import numpy as np
 
 LARGEST = 24  # numbers are 1..24
-TARGETS = range(1 + 2 + 3, 3 * LARGEST - 2)  # sums of three different ones
+TARGETS = range(1 + 2, 2 * LARGEST)  # sums of two different ones
 # How many targets and numbers a question has, by level.
-DEFAULT_LEVELS = ((2, 4), (2, 5), (2, 6), (3, 8), (5, 9))
+DEFAULT_LEVELS = ((1, 6), (2, 8), (3, 10), (5, 10), (8, 12))
 
-_VERSION = 1  # of what is made from a seed; prepared copies of other versions are not used
+_VERSION = 2  # of what is made from a seed; prepared copies of other versions are not used
 _BLOCK = 1024  # lists drawn at once; what is made of a seed depends on it
 _MOST = 8  # targets of a question
 _TEST_SHARE = 16  # one question of so many belongs to the test split
@@ -73,14 +75,14 @@ def _check(level: tuple[int, ...]) -> None:
     m, n = level
     if not 1 <= m <= _MOST:
         raise ValueError(f"{name} has {m} targets; questions have 1 to {_MOST}")
-    if not 3 <= n <= LARGEST:
+    if not 2 <= n <= LARGEST:
         raise ValueError(
-            f"{name} has {n} numbers; questions have 3 to {LARGEST}, different ones of 1 to "
+            f"{name} has {n} numbers; questions have 2 to {LARGEST}, different ones of 1 to "
             f"{LARGEST}"
         )
-    if m > comb(n, 3):
+    if m > comb(n, 2):
         raise ValueError(
-            f"{name} cannot be met: {n} numbers have {comb(n, 3)} triples, too few for {m} "
+            f"{name} cannot be met: {n} numbers have {comb(n, 2)} pairs, too few for {m} "
             f"targets; take fewer targets or more numbers"
         )
 
@@ -131,7 +133,7 @@ def _stream(
             m, n = level
             raise ValueError(
                 f"level {level} of data.levels cannot be met: of {idle * _BLOCK:,} lists of {n} "
-                f"numbers none has {m} sums that only one triple makes; take fewer targets or "
+                f"numbers none has {m} sums that only one pair makes; take fewer targets or "
                 f"another number of numbers"
             )
 
@@ -139,15 +141,15 @@ def _stream(
 def _questions(rng: np.random.Generator, m: int, n: int) -> Iterator[tuple[str, str]]:
     """A block of questions with their solutions; lists with too few targets are dropped."""
     numbers = np.sort(rng.random((_BLOCK, LARGEST)).argsort(axis=1)[:, :n] + 1, axis=1)
-    triples = np.array(list(combinations(range(n), 3)))
-    sums = sum(numbers[:, places] for places in triples.T)
+    pairs = np.array(list(combinations(range(n), 2)))
+    sums = sum(numbers[:, places] for places in pairs.T)
     place = np.arange(_BLOCK)[:, None] * TARGETS.stop + sums
     unique = np.bincount(place.ravel(), minlength=_BLOCK * TARGETS.stop)[place] == 1
     order = np.where(unique, rng.random(sums.shape), 2).argsort(axis=1)[:, :m]
     kept = np.flatnonzero(unique.sum(axis=1) >= m)
     targets = np.take_along_axis(sums, order, axis=1)[kept]
-    parts = numbers[kept[:, None, None], triples[order[kept]]]  # [kept, m, 3]
+    parts = numbers[kept[:, None, None], pairs[order[kept]]]  # [kept, m, 2]
     lines = np.concatenate([targets[..., None], parts], axis=2).tolist()
     for row, own in zip(numbers[kept].tolist(), lines, strict=True):
         text = f"{''.join([f'={line[0]}' for line in own])}: {' '.join(map(str, row))}"
-        yield text, "\n".join([f"={target} {a} {b} {c}" for target, a, b, c in own])
+        yield text, "\n".join([f"={target} {a}+{b}" for target, a, b in own])

@@ -36,6 +36,7 @@ def pieces() -> list[str]:
         "▁",
         *(f"={target}" for target in TARGETS),
         *(f"▁{number}" for number in range(1, LARGEST + 1)),
+        *(f"+{number}" for number in range(1, TARGETS[-1])),
         *(f"\n\nAttempt▁{number}:" for number in range(1, ATTEMPTS + 1)),
     ]
 
