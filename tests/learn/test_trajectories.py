@@ -113,6 +113,27 @@ def test_how_many_is_uniform_over_what_there_is(wrong, most):
         assert all(abs(count - mean) < 5 * mean**0.5 for count in chosen.values())
 
 
+@settings(max_examples=100, deadline=None)
+@given(candidates=runs, seed=st.integers(0, 9))
+def test_gold_stands_in_the_place_of_every_wrong_candidate(candidates, seed):
+    rows = run(*candidates)
+    made, dropped = revisions(rows, seed=seed, gold="gold")
+    plain, dropped_without = revisions(rows, seed=seed)
+    assert dropped == dropped_without
+    wanted = {"correct": lambda text: text, "wrong": lambda text: "gold"}
+    expected = [wanted[v](text) for text, v in candidates if v in wanted]
+    assert [t.solution for t in made] == expected
+    # What there is without it stays as it was.
+    kept = [
+        t
+        for t, (_, v) in zip(made, (c for c in candidates if c[1] in wanted), strict=True)
+        if v == "correct"
+    ]
+    assert kept == plain
+    wrong = {text for text, v in candidates if v == "wrong"}
+    assert all(set(t.attempts) <= wrong and t.correct for t in made)
+
+
 def test_the_seed_the_question_and_the_branch_matter():
     pairs = [("right", "correct")] * 30 + [(f"wrong {i}", "wrong") for i in range(9)]
     first = [t.attempts for t in revisions(run(*pairs))[0]]

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
@@ -41,7 +41,7 @@ class _Graded:
 
 
 def revisions(
-    samples: Sequence[Sample], *, most: int = 4, seed: int = 0
+    samples: Sequence[Sample], *, most: int = 4, seed: int = 0, gold: str = ""
 ) -> tuple[list[Trajectory], Counter]:
     """For each correct candidate of one question a trajectory from wrong ones to it.
 
@@ -50,6 +50,10 @@ def revisions(
     sampled first), the others are drawn from the rest. Wrong candidates with equal texts, blanks at
     the ends aside, count once: an attempt that is only repeated shows nothing. Draws are keyed by
     the seed, the question and the branch of the correct one, so they do not change with its place.
+
+    With `gold`, the source's own solution, there is a trajectory for every wrong candidate too: it
+    ends with that solution, which stands in the candidate's place and is correct by definition.
+    Questions that are never solved are then learned from as well; the paper leaves them out.
 
     The counter has the candidates that were not used, by verdict ("unparsed", "timeout"), the wrong
     ones that repeat another ("repeated"), and "no_correct" or "no_wrong" where the question has
@@ -64,12 +68,16 @@ def revisions(
     question, graded = _candidates(samples)
     dropped = Counter(c.verdict.value for c in graded if not _decided(c))
     correct = [c for c in graded if c.verdict == Verdict.CORRECT]
+    unsolved = not correct
+    if gold:
+        correct += [replace(c, text=gold) for c in graded if c.verdict == Verdict.WRONG]
+        correct.sort(key=lambda c: c.branch)
     every = [c for c in graded if c.verdict == Verdict.WRONG]
     by_text: dict[str, _Graded] = {}
     for candidate in sorted(every, key=lambda c: c.branch):
         by_text.setdefault(candidate.text.strip(), candidate)
     wrong = list(by_text.values())
-    dropped += Counter(repeated=len(every) - len(wrong), no_correct=not correct, no_wrong=not wrong)
+    dropped += Counter(repeated=len(every) - len(wrong), no_correct=unsolved, no_wrong=not wrong)
     made = []
     for right in correct:
         draw = random.Random(f"{seed} {question} {right.branch}")

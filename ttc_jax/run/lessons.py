@@ -142,7 +142,8 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
     for rows in by_question(read_samples(source / "samples")):
         own = [row for row in rows if not row.rollout]
         if kind == "revision":
-            some, lost = revisions(own, most=config.train.attempts, seed=config.seed)
+            gold = _gold(config, questions[own[0].question]) if own else ""
+            some, lost = revisions(own, most=config.train.attempts, seed=config.seed, gold=gold)
         else:
             some, lost = (restem if kind == "restem" else outcomes)(own, **how)
         found += some
@@ -162,3 +163,10 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
         )
     writer = texts.Writer(settings.style(config), tokenizer)
     return Lesson(texts.revision(found, questions, writer), [], facts)
+
+
+def _gold(config: ConfigDict, question: Question) -> str:
+    """The source's own solution where it is to be learned from, else nothing."""
+    if not config.train.get("gold", False):
+        return ""
+    return texts.gold_solution(question, answer=config.grade.get("answer", "stated"))
