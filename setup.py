@@ -38,6 +38,7 @@ setup(
         "ttc_jax": [
             *("*.jinja", "**/*.jinja", "*.jsonl", "**/*.jsonl"),
             *("model/builtin/*/*.model", "model/builtin/*/*.json"),
+            "model/builtin/*/*.safetensors",
         ],
     },
     install_requires=[

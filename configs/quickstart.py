@@ -29,11 +29,13 @@ from ml_collections import ConfigDict
 
 from ttc_jax.run.defaults import defaults
 
-VARIANTS = ("tiny", "search", "revisions")
+VARIANTS = ("scratch", "tiny", "search", "revisions")
 TRAINING = (
     "base", "medium", "large", "labels", "prm", "orm", "revision", "chains", "revision_orm",
 )  # fmt: skip
 EXPERIMENT = ("samples", "probe", "test")
+# Where the model that a stage trains lies: those that come with the package, or freshly trained.
+SHIPPED, TRAINED = "builtin:subset_sums_%s", "{workdir}/%s/model"
 
 
 class Size(NamedTuple):
@@ -47,11 +49,15 @@ class Size(NamedTuple):
 FULL = Size(256, 16, (4, 16, 64))
 TINY = Size(8, 2, (4,))
 
-# Targets and numbers of a question, by level; and of those that models learn from: with one target
-# a verifier sees which line is wrong.
-LEVELS = ((1, 4), (2, 4), (2, 6), (3, 8), (5, 9))
+# Targets and numbers of a question, by level: those of the test, those that policies learn from, and
+# those that verifiers and the reviser learn from. With few targets a verifier sees which line is
+# wrong.
+LEVELS = ((1, 6), (2, 8), (3, 10), (5, 10), (8, 12))
 LESSONS = (
-    (1, 4), (2, 4), (1, 5), (2, 5), (1, 6), (2, 6), (1, 8), (3, 8), (1, 9), (5, 9),
+    (1, 6), (2, 6), (1, 8), (2, 8), (1, 10), (3, 10), (2, 10), (5, 10), (1, 12), (8, 12),
+)  # fmt: skip
+CHECKS = (
+    (1, 6), (1, 8), (1, 10), (1, 12), (2, 8), (2, 10), (2, 12), (3, 10), (5, 10), (8, 12),
 )  # fmt: skip
 
 # Width of each policy; all have three layers and four heads. Parameters: 35 k, 131 k, 508 k.
@@ -77,18 +83,24 @@ def get_config(arg: str | None = None) -> ConfigDict:
     # ---------------------------------------------------------------- training, from nothing
     for name in WIDTHS:
         stages[name] = _policy(config, name)
-    stages.labels = _stage(config, "labels", count=30_000)
+    stages.labels = _stage(config, "labels", count=24_000)
+    stages.labels.data.levels = CHECKS
     stages.labels.labels.update({"samples": 4, "rollouts": 0})
     for kind in ("prm", "orm"):
-        stages[kind] = _training(config, kind, source="labels", count=30_000)
-        stages[kind].train.update({"steps": 1500, "rate": 3e-3})
-    stages.revision = _training(config, "revision", source="labels", count=30_000)
-    stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3, "attempts": 2})
-    stages.chains = _stage(config, "search", count=4000)
-    stages.chains.model.path = "{workdir}/revision/model"
+        stages[kind] = _training(config, kind, source="labels", count=24_000)
+        stages[kind].train.update({"steps": 4000, "rate": 4e-3})
+        # A verifier learns to check sooner from random weights than from those of the policy.
+        _scratch(stages[kind], WIDTHS["base"])
+    stages.revision = _training(config, "revision", source="labels", count=24_000)
+    stages.revision.train.update({"steps": 4000, "batch": 64, "rate": 3e-3})
+    stages.revision.train.update({"attempts": 2, "gold": True})
+    stages.chains = _stage(config, "search", count=2000)
+    stages.chains.model.path = TRAINED % "revision"
     stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"
-    stages.revision_orm = _training(config, "revision_orm", source="chains", count=4000)
-    stages.revision_orm.train.update({"steps": 800, "rate": 2e-3})
+    stages.revision_orm = _training(config, "revision_orm", source="chains", count=2000)
+    stages.revision_orm.data.levels = LESSONS
+    stages.revision_orm.model.path = TRAINED % "orm"
+    stages.revision_orm.train.update({"steps": 1000, "rate": 1e-3})
 
     # ---------------------------------------------------------------- the experiment
     stages.samples = _stage(config, "search", count=1000)
@@ -97,8 +109,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.probe.probe.source = "{workdir}/samples"
     stages.test = _stage(config, "sweep", count=500, split="test")
     size = TINY if "tiny" in variants else FULL
-    _experiment(stages.test, {"search", "revisions"} & set(variants), size)
-    config.order = (*TRAINING, *EXPERIMENT)
+    home = TRAINED if "scratch" in variants else SHIPPED
+    stages.samples.model.path = home % "base"
+    stages.test.model.path = home % "base"
+    _experiment(stages.test, {"search", "revisions"} & set(variants), size, home)
+    config.order = (*TRAINING, *EXPERIMENT) if "scratch" in variants else EXPERIMENT
     if "tiny" in variants:
         _make_tiny(config)
     return config.lock()
@@ -108,17 +123,17 @@ def _stage(config: ConfigDict, job: str, *, count: int, split: str = "train") ->
     """A whole config of a job over this many questions."""
     stage = defaults(job)
     stage.seed = config.get_oneway_ref("seed")
-    stage.model.path = "{workdir}/base/model"
+    stage.model.path = TRAINED % "base"
     stage.data.update({"name": "subset_sums", "split": split, "count": count, "seed": 0})
     stage.data.levels = LEVELS
     if split == "train":
         stage.data.levels = LESSONS
         stage.data.seed = config.get_oneway_ref("seed")
     stage.prompt.template = "{question}\n{solution}"
-    stage.sample.update({"max_new": 30, "temperature": 1.0})
+    stage.sample.update({"max_new": 36, "temperature": 1.0})
     stage.search.max_step = 6
     stage.engine.rows = config.engine.get_oneway_ref("rows")
-    stage.engine.segment = 30
+    stage.engine.segment = 8  # many solutions are short
     stage.grade.answer = "solution"
     stage.report.update({"ks": (1, 4, 16, 64), "resamples": 2000})
     return stage
@@ -126,30 +141,37 @@ def _stage(config: ConfigDict, job: str, *, count: int, split: str = "train") ->
 
 def _policy(config: ConfigDict, name: str) -> ConfigDict:
     """Training of a policy from random weights, on the same questions for every size."""
-    stage = _stage(config, "train", count=192_000)
-    stage.model.path = "builtin:subset_sums"
-    train, width = stage.train, WIDTHS[name]
-    train.update({"kind": "sft", "steps": 3000, "batch": 64, "rate": RATES[name], "decay": 0.05})
+    stage = _stage(config, "train", count=96_000)
+    _scratch(stage, WIDTHS[name])
+    train = stage.train
+    train.update({"kind": "sft", "steps": 1500, "batch": 64, "rate": RATES[name], "decay": 0.05})
     train.update({"betas": (0.9, 0.98), "schedule": "cosine", "warmup": 100, "held_out": 0.01})
-    train.update({"evaluate_every": 400, "patience": 0})
-    train.scratch.update({"layers": 3, "width": width, "heads": 4, "kv_heads": 4})
-    train.scratch.update({"head_dim": width // 4, "ffn": 2 * width, "context": 512})
+    train.update({"evaluate_every": 500, "patience": 0})
     return stage
+
+
+def _scratch(stage: ConfigDict, width: int) -> None:
+    """Has a training start from random weights, of a model of this width."""
+    stage.model.path = "builtin:subset_sums"
+    scratch = stage.train.scratch
+    scratch.update({"family": "qwen3", "layers": 3, "width": width, "heads": 4, "kv_heads": 4})
+    scratch.update({"head_dim": width // 4, "ffn": 2 * width, "context": 512})
+    scratch.qk_norm = True  # of that family; pays where numbers are looked up in a list
 
 
 def _training(config: ConfigDict, kind: str, *, source: str, count: int) -> ConfigDict:
     """A stage that trains, from the base policy on, on what another stage left."""
     stage = _stage(config, "train", count=count)
+    stage.data.levels = CHECKS
     train = stage.train
     train.update({"kind": kind, "source": f"{{workdir}}/{source}", "held_out": 0.03})
     train.update({"schedule": "cosine", "warmup": 50, "decay": 0.01, "betas": (0.9, 0.98)})
-    train.update({"evaluate_every": 250, "patience": 0, "batch": 128})
+    train.update({"evaluate_every": 500, "patience": 0, "batch": 128})
     return stage
 
 
-def _experiment(test: ConfigDict, only: set[str], size: Size) -> None:
+def _experiment(test: ConfigDict, only: set[str], size: Size, home: str) -> None:
     """What is run on the test questions: all of it, or `only` search or revisions."""
-    home = "{workdir}/%s/model"
     prm = {"scorer.path": home % "prm"}
     orm = {"scorer.path": home % "orm", "scorer.format": "outcome"}
     likelihood = {"scorer.path": "likelihood"}

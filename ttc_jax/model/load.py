@@ -94,8 +94,8 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
 
 
 def _builtin(path: str) -> Path:
-    """The directory of "builtin:NAME": a tokenizer, for models that are trained from scratch."""
-    found = sorted(entry.name for entry in _BUILTIN.iterdir())
+    """The directory of "builtin:NAME": a model, or a tokenizer for one trained from scratch."""
+    found = sorted(entry.name for entry in _BUILTIN.iterdir() if entry.is_dir())
     name = path.removeprefix("builtin:")
     if name not in found:
         raise FileNotFoundError(f"no {path}; there are builtin:{', builtin:'.join(found)}")

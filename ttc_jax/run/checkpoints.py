@@ -15,7 +15,7 @@ def identity(path: str) -> str:
     settings, wherever the pipeline lies; of any other it is the path. A training job leaves its
     checkpoint in a folder of its work directory, so its config.json lies beside that folder.
     """
-    if path in ("", LIKELIHOOD):  # neither is a path
+    if path in ("", LIKELIHOOD) or path.startswith(("package:", "builtin:")):  # names, not paths
         return path
     made = read_json(Path(path).parent / "config.json")
     stage = made["config"].get("stage", "") if "samples_depend_on" in made else ""

@@ -13,7 +13,7 @@ def defaults(job: str) -> ConfigDict:
     config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
 
     # Model: a Hugging Face directory, a .gguf file, package:NAME for weights inside a package, or
-    # builtin:NAME for a tokenizer that comes with ttc_jax.
+    # builtin:NAME for a model, or a tokenizer to train from scratch, that comes with ttc_jax.
     config.model = ConfigDict()
     config.model.path = ""
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; trained ones are float32

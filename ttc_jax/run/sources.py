@@ -109,7 +109,7 @@ def _check(config: ConfigDict) -> None:
         path = config[group].path
         if (
             path not in ("", LIKELIHOOD)
-            and not path.startswith("package:")
+            and not path.startswith(("package:", "builtin:"))
             and not Path(path).exists()
         ):
             raise FileNotFoundError(
