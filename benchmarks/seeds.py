@@ -122,10 +122,8 @@ def shown(seeds: Sequence[Mapping], names: Sequence[str]) -> Table:
         values = [seed.get(row) for seed in seeds]
         cells = [_cell(value) for value in values]
         means = [value.mean for value in values if isinstance(value, Interval)]
-        spread = (
-            [f"{np.mean(means):.3f}", f"{np.std(means, ddof=1):.3f}"] if means[1:] else ["", ""]
-        )
-        made.add_row(row, *cells, *spread)
+        spread = (np.mean(means), np.std(means, ddof=1)) if len(means) > 1 else ()
+        made.add_row(row, *cells, *(f"{value:.3f}" for value in spread))
     return made
 
 

@@ -49,9 +49,8 @@ class Size(NamedTuple):
 FULL = Size(256, 16, (4, 16, 64))
 TINY = Size(8, 2, (4,))
 
-# Targets and numbers of a question, by level: those of the test, those that policies learn from, and
-# those that verifiers and the reviser learn from. With few targets a verifier sees which line is
-# wrong.
+# Targets and numbers of a question, by level: of the test, of what policies learn from, and of what
+# verifiers and the reviser learn from. With few targets a verifier sees which line is wrong.
 LEVELS = ((1, 6), (2, 8), (3, 10), (5, 10), (8, 12))
 LESSONS = (
     (1, 6), (2, 6), (1, 8), (2, 8), (1, 10), (3, 10), (2, 10), (5, 10), (1, 12), (8, 12),
@@ -86,13 +85,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.labels = _stage(config, "labels", count=24_000)
     stages.labels.data.levels = CHECKS
     stages.labels.labels.update({"samples": 4, "rollouts": 0})
-    for kind in ("prm", "orm"):
+    for kind, steps in (("prm", 4000), ("orm", 2500)):
         stages[kind] = _training(config, kind, source="labels", count=24_000)
-        stages[kind].train.update({"steps": 4000, "rate": 4e-3})
+        stages[kind].train.update({"steps": steps, "rate": 4e-3})
         # A verifier learns to check sooner from random weights than from those of the policy.
         _scratch(stages[kind], WIDTHS["base"])
     stages.revision = _training(config, "revision", source="labels", count=24_000)
-    stages.revision.train.update({"steps": 4000, "batch": 64, "rate": 3e-3})
+    stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3})
     stages.revision.train.update({"attempts": 2, "gold": True})
     stages.chains = _stage(config, "search", count=2000)
     stages.chains.model.path = TRAINED % "revision"
