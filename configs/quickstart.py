@@ -91,8 +91,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         # A verifier learns to check sooner from random weights than from those of the policy.
         _scratch(stages[kind], WIDTHS["base"])
     stages.revision = _training(config, "revision", source="labels", count=24_000)
-    stages.revision.train.update({"steps": 3000, "batch": 64, "rate": 3e-3})
-    stages.revision.train.update({"attempts": 2, "gold": True})
+    stages.revision.train.update({"steps": 2000, "batch": 64, "rate": 3e-3})
+    stages.revision.train.update({"attempts": 2, "gold": True, "kept": 0.3})
     stages.chains = _stage(config, "search", count=2000)
     stages.chains.model.path = TRAINED % "revision"
     stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes .venv, installs, runs the main job and prints where the results lie. Called again it re-uses
 # the environment and continues the run. Arguments go to `ttc run` after the defaults, e.g.
-#   bash launch/local.sh --config=configs/smollm2.py:tiny --workdir=runs/tiny
+#   bash launch/local.sh --config=configs/smollm2.py --workdir=runs/smollm2
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/env.sh
 ensure_env gguf
 
-[[ " $* " == *" --workdir"[=\ ]* ]] || set -- --workdir=runs/smollm2 "$@"
-[[ " $* " == *" --config"[=\ ]* ]] || set -- --config=configs/smollm2.py "$@"
+[[ " $* " == *" --workdir"[=\ ]* ]] || set -- --workdir=runs/quickstart "$@"
+[[ " $* " == *" --config"[=\ ]* ]] || set -- --config=configs/quickstart.py "$@"
 exec .venv/bin/ttc run "$@"

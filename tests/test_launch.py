@@ -124,7 +124,7 @@ def test_local_sh_gives_its_defaults_way_to_arguments(checkout):
         out = subprocess.run(script, capture_output=True, text=True, check=True).stdout
         return out.splitlines()[-1]
 
-    config = "--config=configs/smollm2.py"
-    assert command() == f"run {config} --workdir=runs/smollm2"
+    config = "--config=configs/quickstart.py"
+    assert command() == f"run {config} --workdir=runs/quickstart"
     assert command("--config.seed=1", "--workdir=x") == f"run {config} --config.seed=1 --workdir=x"
-    assert command("--config=a.py") == "run --workdir=runs/smollm2 --config=a.py"
+    assert command("--config=a.py") == "run --workdir=runs/quickstart --config=a.py"

@@ -134,6 +134,27 @@ def test_gold_stands_in_the_place_of_every_wrong_candidate(candidates, seed):
     assert all(set(t.attempts) <= wrong and t.correct for t in made)
 
 
+@settings(max_examples=100, deadline=None)
+@given(candidates=runs, most=st.integers(1, 4), seed=st.integers(0, 9))
+def test_a_right_answer_in_view_is_to_be_kept(candidates, most, seed):
+    rows = run(*candidates)
+    plain, _ = revisions(rows, most=most, seed=seed)
+    made, _ = revisions(rows, most=most, seed=seed, kept=1.0)
+    for trajectory, without in zip(made, plain, strict=True):
+        assert trajectory.solution == without.solution == trajectory.attempts[-1]
+        room = without.attempts[-(most - 1) :] if most > 1 else ()
+        assert trajectory.attempts[:-1] == room
+    some, _ = revisions(rows, most=most, seed=seed, kept=0.5)
+    assert all(t in pair for t, *pair in zip(some, plain, made, strict=True))
+
+
+def test_the_share_of_right_answers_in_view():
+    rows = run(*[("right", "correct")] * 2000, ("wrong", "wrong"))
+    made, _ = revisions(rows, kept=0.3)
+    share = sum("right" in t.attempts for t in made) / len(made)
+    assert abs(share - 0.3) < 5 * (0.3 * 0.7 / 2000) ** 0.5
+
+
 def test_the_seed_the_question_and_the_branch_matter():
     pairs = [("right", "correct")] * 30 + [(f"wrong {i}", "wrong") for i in range(9)]
     first = [t.attempts for t in revisions(run(*pairs))[0]]
@@ -246,6 +267,8 @@ def test_balance_depends_on_the_seed():
     ("make", "message"),
     [
         (lambda: revisions(chains("cw"), most=-1), "most=-1: give the largest number"),
+        (lambda: revisions(chains("cw"), kept=1.5), "kept=1.5, most=4: give a share"),
+        (lambda: revisions(chains("cw"), kept=0.5, most=0), "most=0: give a share, and room"),
         (lambda: restem(chains("cwc"), chain=2), "'q0': 3 candidates are not whole chains of 2"),
         (lambda: outcomes(chains("cwc"), chain=2), "'q0': 3 candidates are not whole chains of 2"),
         (lambda: restem(chains("cw"), chain=0), "chain=0: give that of the strategy"),

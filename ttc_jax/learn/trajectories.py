@@ -41,7 +41,12 @@ class _Graded:
 
 
 def revisions(
-    samples: Sequence[Sample], *, most: int = 4, seed: int = 0, gold: str = ""
+    samples: Sequence[Sample],
+    *,
+    most: int = 4,
+    seed: int = 0,
+    gold: str = "",
+    kept: float = 0.0,
 ) -> tuple[list[Trajectory], Counter]:
     """For each correct candidate of one question a trajectory from wrong ones to it.
 
@@ -55,6 +60,10 @@ def revisions(
     ends with that solution, which stands in the candidate's place and is correct by definition.
     Questions that are never solved are then learned from as well; the paper leaves them out.
 
+    Of `kept`, a share of the trajectories, the last attempt in view is the correct solution itself,
+    behind at most `most` - 1 wrong ones: it is to be left as it is. The paper has none of these,
+    and its model turns 38 % of its right answers into wrong ones.
+
     The counter has the candidates that were not used, by verdict ("unparsed", "timeout"), the wrong
     ones that repeat another ("repeated"), and "no_correct" or "no_wrong" where the question has
     none. Source: Snell et al. 2024, section 6.1 (64 samples of each question, at a higher
@@ -65,6 +74,8 @@ def revisions(
     """
     if most < 0:
         raise ValueError(f"most={most}: give the largest number of wrong attempts, at least 0")
+    if not 0 <= kept <= 1 or kept and not most:
+        raise ValueError(f"kept={kept}, most={most}: give a share, and room for an attempt in view")
     question, graded = _candidates(samples)
     dropped = Counter(c.verdict.value for c in graded if not _decided(c))
     correct = [c for c in graded if c.verdict == Verdict.CORRECT]
@@ -86,6 +97,8 @@ def revisions(
             last = min(wrong, key=lambda c: _distance(c, right))
             others = draw.sample([c for c in wrong if c is not last], n - 1)
             attempts = [c.text for c in (*others, last)]
+        if kept and draw.random() < kept:
+            attempts = [*attempts[len(attempts) == most :], right.text]
         made.append(Trajectory(question, tuple(attempts), right.text))
     return made, dropped
 

@@ -112,6 +112,7 @@ def _training() -> ConfigDict:
     train.save_every = 0  # more checkpoints in between
     train.hard = -1.0  # prm: -1 for soft labels, else 1 for values above this
     train.attempts = 4  # revision: the most wrong answers in view
+    train.kept = 0.0  # revision: of this share a right answer is in view, to be left as it is
     train.gold = False  # revision: True takes the source's own solution for each wrong sample too
     train.best_of = 16  # N of best-of-N on held-out questions, for verifiers
     train.select = ""  # policies: a strategy whose pass@1 chooses the checkpoint, "" for the loss

@@ -143,7 +143,8 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
         own = [row for row in rows if not row.rollout]
         if kind == "revision":
             gold = _gold(config, questions[own[0].question]) if own else ""
-            some, lost = revisions(own, most=config.train.attempts, seed=config.seed, gold=gold)
+            how = {"most": config.train.attempts, "kept": config.train.get("kept", 0.0)}
+            some, lost = revisions(own, seed=config.seed, gold=gold, **how)
         else:
             some, lost = (restem if kind == "restem" else outcomes)(own, **how)
         found += some

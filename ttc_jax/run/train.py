@@ -66,8 +66,9 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     values = config.train.to_dict()
     for name in ("source", "accumulate", "remat", "fsdp", "save_every", "export_dtype"):
         del values[name]
-    if not values.get("gold", True):
-        del values["gold"]  # as in configs that do not have it
+    for name in ("gold", "kept"):
+        if not values.get(name):
+            values.pop(name, None)  # as in configs that do not have it
     depends |= {f"train.{name}": value for name, value in values.items()}
     depends |= settings.answer_depends_on(config)
     if config.train.kind != "sft":
