@@ -29,10 +29,11 @@ from ml_collections import ConfigDict
 
 from ttc_jax.run.defaults import defaults
 
-VARIANTS = ("scratch", "tiny", "search", "revisions")
+VARIANTS = ("scratch", "small", "tiny", "search", "revisions")
 TRAINING = (
     "base", "medium", "large", "labels", "prm", "orm", "revision", "chains", "revision_orm",
 )  # fmt: skip
+LARGER = ("medium", "large")
 EXPERIMENT = ("samples", "probe", "test")
 # Where the model that a stage trains lies: those that come with the package, or freshly trained.
 SHIPPED, TRAINED = "builtin:subset_sums_%s", "{workdir}/%s/model"
@@ -85,13 +86,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.labels = _stage(config, "labels", count=24_000)
     stages.labels.data.levels = CHECKS
     stages.labels.labels.update({"samples": 4, "rollouts": 0})
-    for kind, steps in (("prm", 4000), ("orm", 2500)):
-        stages[kind] = _training(config, kind, source="labels", count=24_000)
-        stages[kind].train.update({"steps": steps, "rate": 4e-3})
-        # A verifier learns to check sooner from random weights than from those of the policy.
-        _scratch(stages[kind], WIDTHS["base"])
+    # A verifier learns to check sooner from random weights than from those of the policy; one of
+    # whole solutions sooner still from one of steps.
+    stages.prm = _training(config, "prm", source="labels", count=24_000)
+    stages.prm.train.update({"steps": 3000, "rate": 4e-3})
+    _scratch(stages.prm, WIDTHS["base"])
+    stages.orm = _training(config, "orm", source="labels", count=24_000)
+    stages.orm.model.path = TRAINED % "prm"
+    stages.orm.train.update({"steps": 500, "rate": 1e-3})
     stages.revision = _training(config, "revision", source="labels", count=24_000)
-    stages.revision.train.update({"steps": 2000, "batch": 64, "rate": 3e-3})
+    stages.revision.train.update({"steps": 2000, "rate": 3e-3})
     stages.revision.train.update({"attempts": 2, "gold": True, "kept": 0.3})
     stages.chains = _stage(config, "search", count=2000)
     stages.chains.model.path = TRAINED % "revision"
@@ -99,7 +103,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.revision_orm = _training(config, "revision_orm", source="chains", count=2000)
     stages.revision_orm.data.levels = LESSONS
     stages.revision_orm.model.path = TRAINED % "orm"
-    stages.revision_orm.train.update({"steps": 1000, "rate": 1e-3})
+    stages.revision_orm.train.update({"steps": 600, "rate": 1e-3})
 
     # ---------------------------------------------------------------- the experiment
     stages.samples = _stage(config, "search", count=1000)
@@ -111,8 +115,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     home = TRAINED if "scratch" in variants else SHIPPED
     stages.samples.model.path = home % "base"
     stages.test.model.path = home % "base"
-    _experiment(stages.test, {"search", "revisions"} & set(variants), size, home)
-    config.order = (*TRAINING, *EXPERIMENT) if "scratch" in variants else EXPERIMENT
+    larger = () if "small" in variants else LARGER
+    _experiment(stages.test, {"search", "revisions"} & set(variants), size, home, larger)
+    training = [name for name in TRAINING if name in larger or name not in LARGER]
+    config.order = (*training, *EXPERIMENT) if "scratch" in variants else EXPERIMENT
     if "tiny" in variants:
         _make_tiny(config)
     return config.lock()
@@ -165,11 +171,13 @@ def _training(config: ConfigDict, kind: str, *, source: str, count: int) -> Conf
     train = stage.train
     train.update({"kind": kind, "source": f"{{workdir}}/{source}", "held_out": 0.03})
     train.update({"schedule": "cosine", "warmup": 50, "decay": 0.01, "betas": (0.9, 0.98)})
-    train.update({"evaluate_every": 500, "patience": 0, "batch": 128})
+    train.update({"evaluate_every": 500, "patience": 0, "batch": 64})
     return stage
 
 
-def _experiment(test: ConfigDict, only: set[str], size: Size, home: str) -> None:
+def _experiment(
+    test: ConfigDict, only: set[str], size: Size, home: str, larger: tuple[str, ...]
+) -> None:
     """What is run on the test questions: all of it, or `only` search or revisions."""
     prm = {"scorer.path": home % "prm"}
     orm = {"scorer.path": home % "orm", "scorer.format": "outcome"}
@@ -182,7 +190,7 @@ def _experiment(test: ConfigDict, only: set[str], size: Size, home: str) -> None
         "scorer.format": "outcome_history",
     }
     runs = [(f"best_of_n(N={size.pool})", prm), ("best_of_n(N=1)", greedy)]
-    for name in ("medium", "large"):
+    for name in larger:
         model = {"model.path": home % name}
         runs += [("best_of_n(N=1)", greedy | model), (f"best_of_n(N={size.large})", model | prm)]
     if only != {"revisions"}:

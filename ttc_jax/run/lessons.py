@@ -143,8 +143,8 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
         own = [row for row in rows if not row.rollout]
         if kind == "revision":
             gold = _gold(config, questions[own[0].question]) if own else ""
-            how = {"most": config.train.attempts, "kept": config.train.get("kept", 0.0)}
-            some, lost = revisions(own, seed=config.seed, gold=gold, **how)
+            shares = {"most": config.train.attempts, "kept": config.train.get("kept", 0.0)}
+            some, lost = revisions(own, seed=config.seed, gold=gold, **shares)
         else:
             some, lost = (restem if kind == "restem" else outcomes)(own, **how)
         found += some
