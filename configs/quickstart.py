@@ -31,7 +31,8 @@ from ttc_jax.run.defaults import defaults
 
 VARIANTS = ("scratch", "small", "tiny", "search", "revisions")
 TRAINING = (
-    "base", "medium", "large", "labels", "prm", "orm", "revision", "chains", "revision_orm",
+    "base", "medium", "large", "labels", "prm_short", "prm", "orm", "revision", "chains",
+    "revision_orm",
 )  # fmt: skip
 LARGER = ("medium", "large")
 EXPERIMENT = ("samples", "probe", "test")
@@ -86,14 +87,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.labels = _stage(config, "labels", count=24_000)
     stages.labels.data.levels = CHECKS
     stages.labels.labels.update({"samples": 4, "rollouts": 0})
-    # A verifier learns to check sooner from random weights than from those of the policy; one of
-    # whole solutions sooner still from one of steps.
-    stages.prm = _training(config, "prm", source="labels", count=24_000)
-    stages.prm.train.update({"steps": 3000, "rate": 4e-3})
-    _scratch(stages.prm, WIDTHS["base"])
-    stages.orm = _training(config, "orm", source="labels", count=24_000)
-    stages.orm.model.path = TRAINED % "prm"
-    stages.orm.train.update({"steps": 500, "rate": 1e-3})
+    # A verifier learns to check sooner from random weights than from those of the policy, and from
+    # short solutions, in which a wrong line stands out; then from all of them.
+    stages.prm_short = _training(config, "prm", source="labels", count=24_000)
+    stages.prm_short.train.update({"steps": 4000, "batch": 128, "rate": 4e-3, "length": 40})
+    _scratch(stages.prm_short, WIDTHS["base"])
+    for kind, start in (("prm", "prm_short"), ("orm", "prm")):
+        stages[kind] = _training(config, kind, source="labels", count=24_000)
+        stages[kind].model.path = TRAINED % start
+        stages[kind].train.update({"steps": 600, "rate": 1e-3})
     stages.revision = _training(config, "revision", source="labels", count=24_000)
     stages.revision.train.update({"steps": 2000, "rate": 3e-3})
     stages.revision.train.update({"attempts": 2, "gold": True, "kept": 0.3})
