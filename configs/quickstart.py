@@ -97,11 +97,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
         stages[kind].model.path = TRAINED % start
         stages[kind].train.update({"steps": 600, "rate": 1e-3})
     stages.revision = _training(config, "revision", source="labels", count=24_000)
-    stages.revision.train.update({"steps": 2000, "rate": 3e-3})
-    stages.revision.train.update({"attempts": 2, "gold": True, "kept": 0.3})
+    stages.revision.train.update({"steps": 3000, "rate": 3e-3})
+    stages.revision.train.update({"attempts": 1, "gold": True, "kept": 0.3})
     stages.chains = _stage(config, "search", count=2000)
     stages.chains.model.path = TRAINED % "revision"
-    stages.chains.search.strategy = "revise(s=4,p=2,memory=2)"
+    stages.chains.search.strategy = "revise(s=4,p=2,memory=1)"
     stages.revision_orm = _training(config, "revision_orm", source="chains", count=2000)
     stages.revision_orm.data.levels = LESSONS
     stages.revision_orm.model.path = TRAINED % "orm"
@@ -207,7 +207,7 @@ def _experiment(
             runs += [(f"beam(N={N},M=4,distinct=True)", likelihood)]
     if only != {"search"}:
         attempts = size.budgets[-1]
-        runs += [(f"revise(s={s},p={attempts // s},memory=2)", reviser) for s in (1, *size.budgets)]
+        runs += [(f"revise(s={s},p={attempts // s},memory=1)", reviser) for s in (1, *size.budgets)]
     test.sweep.runs = tuple(runs)
 
 
