@@ -81,6 +81,7 @@ def test_levels_that_are_alike_share_no_question():
     ({"count": 0}, "data.count is 0"),
     ({"seed": -1}, "data.seed is -1"),
     ({"levels": ()}, "data.levels is empty"),
+    ({"levels": (2, 4)}, r"data.levels is \(2, 4\); give pairs"),
     ({"levels": ((2, 4), (3, 4, 5))}, r"level \(3, 4, 5\) of data.levels is not a pair"),
     ({"levels": ((2, 4), (0, 4))}, "has 0 targets; questions have 1 to 8"),
     ({"levels": ((9, 12),)}, "has 9 targets"),

@@ -51,7 +51,13 @@ class SubsetSums:
     levels: tuple[tuple[int, int], ...] = DEFAULT_LEVELS
 
     def __post_init__(self):
-        object.__setattr__(self, "levels", tuple(map(tuple, self.levels)))
+        try:
+            levels = tuple(map(tuple, self.levels))
+        except TypeError:
+            raise ValueError(
+                f"data.levels is {self.levels}; give pairs of targets and numbers, as in ((2, 4),)"
+            ) from None
+        object.__setattr__(self, "levels", levels)
         if self.count < 1:
             raise ValueError(f"data.count is {self.count}; there must be at least 1 question")
         if self.seed < 0:
