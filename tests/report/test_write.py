@@ -100,6 +100,7 @@ def test_the_headline_says_what_the_factors_say(exchange):
         ((3.0, 2.0, 4.0, ""), "needs 3 times [2, 4] fewer generations for the 50.0% of X at 8"),
         ((3.0, 0.5, 4.0, ""), "that may be no difference at all"),
         ((0.5, 0.25, 0.8, ""), "needs 2 times [1.2, 4] as many generations"),
+        ((1.02, 0.8, 1.25, ""), "needs 0.98 times [0.8, 1.2] as many generations"),
         ((3.0, 2.0, float("inf"), "at least"), "at least 3 times [2, any number] fewer"),
         ((0.5, 0.4, float("inf"), "at least"), "at most 2 times [0, 2.5] as many"),
         ((0.5, 0.0, 0.8, "at most"), "It does not come to the 50.0% of X at 8 generations"),

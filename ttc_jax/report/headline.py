@@ -63,7 +63,7 @@ def _sentence(own: str, rival: str, at: float, words: str, factor: Factor) -> st
     if factor.censored == "at most":
         return f"{own} does not come to {goal} within the budgets that it was given."
     # What is at least a saving of so many times costs at most their inverse.
-    more = factor.mean < 1
+    more = float(f"{factor.mean:.2g}") <= 1  # as it is shown
     bound = ("at most " if more else "at least ") if factor.censored else ""
     ends = (factor.low, factor.high)
     if more:
