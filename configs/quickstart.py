@@ -90,7 +90,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     # A verifier learns to check sooner from random weights than from those of the policy, and from
     # short solutions, in which a wrong line stands out; then from all of them.
     stages.prm_short = _training(config, "prm", source="labels", count=24_000)
-    stages.prm_short.train.update({"steps": 4000, "batch": 128, "rate": 4e-3, "length": 40})
+    stages.prm_short.train.update({"steps": 2500, "batch": 128, "rate": 4e-3, "length": 40})
     _scratch(stages.prm_short, WIDTHS["base"])
     for kind, start in (("prm", "prm_short"), ("orm", "prm")):
         stages[kind] = _training(config, kind, source="labels", count=24_000)
