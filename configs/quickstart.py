@@ -110,6 +110,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     # ---------------------------------------------------------------- the experiment
     stages.samples = _stage(config, "search", count=1000)
     stages.samples.search.strategy = "best_of_n(N=16)"
+    stages.samples.report.ks = (1, 4, 16)
     stages.probe = _stage(config, "probe", count=500, split="test")
     stages.probe.probe.source = "{workdir}/samples"
     stages.test = _stage(config, "sweep", count=500, split="test")
@@ -225,3 +226,4 @@ def _make_tiny(config: ConfigDict) -> None:
     config.stages.base.data.count = 1000
     config.stages.base.train.update({"steps": 300, "batch": 32, "evaluate_every": 300})
     config.stages.samples.search.strategy = "best_of_n(N=4)"
+    config.stages.samples.report.ks = (1, 4)
