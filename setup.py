@@ -38,7 +38,7 @@ setup(
         "ttc_jax": [
             *("*.jinja", "**/*.jinja", "*.jsonl", "**/*.jsonl"),
             *("model/builtin/*/*.model", "model/builtin/*/*.json"),
-            "model/builtin/*/*.safetensors",
+            *("model/builtin/*/*.safetensors", "model/builtin/*.md"),
         ],
     },
     install_requires=[

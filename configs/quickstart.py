@@ -116,8 +116,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.test = _stage(config, "sweep", count=500, split="test")
     size = TINY if "tiny" in variants else FULL
     home = TRAINED if "scratch" in variants else SHIPPED
-    stages.samples.model.path = home % "base"
-    stages.test.model.path = home % "base"
+    for name in EXPERIMENT:
+        stages[name].model.path = home % "base"
     larger = () if "small" in variants else LARGER
     _experiment(stages.test, {"search", "revisions"} & set(variants), size, home, larger)
     training = [name for name in TRAINING if name in larger or name not in LARGER]

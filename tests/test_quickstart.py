@@ -45,10 +45,16 @@ def test_what_the_default_reads_is_in_the_package(get_config):
 
 def test_from_scratch_everything_is_trained_before_it_is_read(get_config):
     config = get_config("scratch")
-    assert paths(config) == {f"{{workdir}}/{name}/model" for name in SHIPPED}
+    assert paths(config) == {f"{{workdir}}/{name}/model" for name in (*SHIPPED, "prm_short")}
     assert set(SHIPPED) < set(config.order)
     # The test and its settings are the same for both.
     assert config.stages.test.data.to_dict() == get_config().stages.test.data.to_dict()
+
+
+def test_without_larger_policies(get_config):
+    config = get_config("scratch,small")
+    assert not {"medium", "large"} & set(config.order)
+    assert not any("medium" in path or "large" in path for path in paths(config))
 
 
 @pytest.mark.parametrize("variant, there, gone", [
@@ -61,7 +67,7 @@ def test_each_mechanism_alone(get_config, variant, there, gone):
 
 
 def test_unknown_variants_are_named(get_config):
-    with pytest.raises(ValueError, match="unknown variant 'huge'; there are scratch, tiny"):
+    with pytest.raises(ValueError, match="unknown variant 'huge'; there are scratch, small, tiny"):
         get_config("tiny,huge")
 
 
