@@ -72,10 +72,17 @@ def test_unknown_variants_are_named(get_config):
 
 
 def test_tiny_runs_to_its_report(tmp_path):
-    """`ttc run --config=configs/quickstart.py:tiny --workdir=DIR`."""
+    """`ttc run --config=configs/quickstart.py:tiny --workdir=DIR` with two of its searches."""
     workdir = tmp_path / "run"
-    flags = [f"--config={CONFIG}:tiny", f"--workdir={workdir}"]
-    assert main(["ttc", "run", *flags, f"--config.cache_dir={tmp_path / 'cache'}"]) == 0
+    flags = [
+        f"--config={CONFIG}:tiny",
+        f"--workdir={workdir}",
+        f"--config.cache_dir={tmp_path / 'cache'}",
+        "--config.stages.test.sweep.runs=()",
+        "--config.stages.test.sweep.strategies=('best_of_n(N=8)','beam(N=4,M=4)')",
+        "--config.stages.test.scorer.path=builtin:subset_sums_prm",
+    ]
+    assert main(["ttc", "run", *flags]) == 0
     results = json.loads((workdir / "results.json").read_text())
     assert list(results["stages"]) == ["samples", "probe", "test"]
     told = json.loads((workdir / "report" / "results.json").read_text())
