@@ -100,9 +100,8 @@ def test_a_segment_without_padding_executes_masked_keys_alone():
     each = SMALL.forward_flops(32, 16, 16)
     assert (ledger.useful["decode"], ledger.useful["rollout"]) == (5 * each, 3 * each)
     spent = ledger.executed["decode"] + ledger.executed["rollout"]
-    # Nobody shares, so every row is a group of its own: of 8 pages, with 4 more that no group has
-    # (there are no fewer), and a tail of 16 tokens.
-    keys = 8 * 4 + 4 * 4 + 16
+    # All pages that a row can have are read, of 4 tokens each, and a tail of 16 tokens.
+    keys = forest.row_pages * 4 + 16
     assert spent - 8 * each == ATTENTION * 8 * _masked(32, 16, keys)
     assert 3 * ledger.executed["decode"] - 5 * ledger.executed["rollout"] in range(-5, 6)
 

@@ -14,6 +14,7 @@ from search import dry_programs
 
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.data.sources import Question
+from ttc_jax.decode import engine as engine_module
 from ttc_jax.decode.batch import question_key
 from ttc_jax.decode.forest import OutOfPages
 from ttc_jax.decode.sample import Sampler, row_keys
@@ -164,6 +165,11 @@ def test_alone_is_like_in_a_batch():
 @pytest.mark.parametrize("mesh", MESHES, ids=str)
 def test_every_mesh_samples_the_same(mesh):
     _assert_same(_run(_questions(32), policy=_policy(mesh), rows=64), _batch_of_32())
+
+
+def test_rows_in_groups_sample_the_same(monkeypatch):
+    monkeypatch.setattr(engine_module, "_COMPILE_FLOPS", 0)  # as of large models
+    _assert_same(_run(_questions(32), rows=64), _batch_of_32())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from search.slow_search import SlowSearch
 from search.tiny_policy import EOS, Breaks, Letters, Pairs
 
 from ttc_jax.core.mesh import make_mesh
+from ttc_jax.decode import engine as engine_module
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.search.names import parse
 from ttc_jax.search.plan import Batch
@@ -133,16 +134,18 @@ def test_these_searches_have_all_that_can_happen():
 
 
 @pytest.mark.parametrize(
-    ("mesh", "batch"),
+    ("mesh", "batch", "large"),
     [
-        ((2, 1), Batch(rows=64, page_size=16, segment=64, seed=SEED)),
-        ((4, 1), Batch(rows=12, questions=4, page_size=8, segment=8, seed=SEED)),
-        ((1, 2), Batch(rows=4, questions=1, page_size=32, segment=5, seed=SEED)),
-        ((2, 2), Batch(rows=6, questions=2, page_size=11, segment=8, seed=SEED)),
+        ((2, 1), Batch(rows=64, page_size=16, segment=64, seed=SEED), False),
+        ((4, 1), Batch(rows=12, questions=4, page_size=8, segment=8, seed=SEED), False),
+        ((1, 2), Batch(rows=4, questions=1, page_size=32, segment=5, seed=SEED), False),
+        ((2, 2), Batch(rows=6, questions=2, page_size=11, segment=8, seed=SEED), True),
     ],
     ids=["many rows", "four replicas", "one question at a time", "odd pages"],
 )
-def test_meshes_and_sizes_do_not_matter(mesh, batch):
+def test_meshes_sizes_and_groups_of_rows_do_not_matter(mesh, batch, large, monkeypatch):
+    if large:  # rows read pages in groups, as of large models
+        monkeypatch.setattr(engine_module, "_COMPILE_FLOPS", 0)
     scorer = tiny_policy.verifier(make_mesh(*mesh), page_size=batch.page_size)
     trees, scheduler = _run(LOOKAHEAD, batch, _policy(mesh), scorer)
     for id, tree in _shared(LOOKAHEAD)[0].items():

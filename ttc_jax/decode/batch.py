@@ -113,6 +113,12 @@ def pages_for(prompt: int, *, rows: int, paths: int, full: int, tail: int, page_
     return pages(prompt) + min(paths * whole + rows * (pages(tail) + 2), rows * whole)
 
 
+def no_groups(replicas: int, width: int) -> Groups:
+    """Groups for `width` rows on each replica of which none shares anything."""
+    one, rows = np.zeros((replicas, 1), np.int32), np.zeros((replicas, width), np.int32)
+    return Groups(one[..., None][..., :0], one, one[..., None] + width, rows + 1, rows)
+
+
 class Grouping:
     """Puts the rows of a segment in groups that share their first pages.
 

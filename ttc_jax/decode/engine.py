@@ -13,15 +13,15 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ttc_jax.decode import segment as programs
-from ttc_jax.decode.batch import Grouping, Job, bucket, coarse
+from ttc_jax.decode.batch import Grouping, Job, bucket, coarse, no_groups
 from ttc_jax.decode.forest import Forest
 from ttc_jax.decode.sample import Sampler, row_keys
 from ttc_jax.decode.stop import StopAutomaton
 
 # What starting a segment costs (forks, gathered contexts, the host), in decoding steps.
 _SEGMENT_COST = 3.0
-# A segment of fewer rows than there are lanes has a program of its own only where one of all lanes
-# costs more than this, which takes about as long as to compile it.
+# A segment of all lanes, each with a whole context of its own, that costs less than this is done
+# before a program that fits the rows at hand would be compiled.
 _COMPILE_FLOPS = 1 << 34
 
 _keys = jax.jit(jax.vmap(row_keys, in_axes=(None, 0, 0)))
@@ -65,6 +65,9 @@ class Engine:
         self._rollouts = rollouts
         # Bucket sizes only ever grow: going back and forth would compile programs for nothing.
         self._groups, self._steps = Grouping(forest.page_size, expected), 0
+        keys = forest.row_pages * forest.page_size
+        shape, step = forest.model.shape, lanes * segment
+        self._cheap = step * shape.forward_flops(keys - 1, 1, logits=1) <= _COMPILE_FLOPS
         self._finished = np.zeros(2)  # jobs, and their tokens
         self.segments = self.steps = self.lane_steps = self.sampled = self.pages_used = 0
 
@@ -78,9 +81,12 @@ class Engine:
         width = self._width(max(map(len, jobs)))
         longest = max(job.limit for replica in jobs for job in replica)
         n = self._steps = max(min(self._segment, bucket(longest, 16)), self._steps)
-        tables = forest.tables()
-        groups = self._groups.of(jobs, width, tables, forest.lens)
-        own_pages = self._own_pages(jobs, groups)
+        forest.settle()
+        if self._cheap:
+            groups, own_pages = no_groups(len(jobs), width), forest.row_pages
+        else:
+            groups = self._groups.of(jobs, width, forest.tables(), forest.lens)
+            own_pages = self._own_pages(jobs, groups)
         # Segments write ahead of the host, which learns how far from the counts.
         sampled, forest.cache = programs.decode_segment(
             forest.model, forest.cache, self._rows(jobs, width, n, refill), groups,
@@ -109,10 +115,7 @@ class Engine:
 
     def _width(self, live: int) -> int:
         """Rows that a segment computes: all lanes, or a quarter of them when few are in use."""
-        shape = self.forest.model.shape
-        step = 2 * self.lanes * (shape.block_weights + shape.vocab * shape.width)
-        cheap = step * self._segment <= _COMPILE_FLOPS
-        return self.lanes // 4 if live <= self.lanes // 4 and not cheap else self.lanes
+        return self.lanes // 4 if live <= self.lanes // 4 and not self._cheap else self.lanes
 
     def _own_pages(self, jobs, groups: programs.Groups) -> int:
         """Bucket of the pages that some row holds beyond its group's shared ones."""

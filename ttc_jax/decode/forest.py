@@ -27,7 +27,8 @@ _LENGTHS = (8, 32, 256)
 _AREAS, _CALL_FLOPS = (1024, 8192), 1 << 27
 # A smaller shape of a call that costs less than so much saves less than it takes to compile.
 _CHEAP_FLOPS = 1 << 30
-_CHEAP_COPY, _CHEAP_POOL = 1 << 23, 1 << 28  # bytes, likewise
+_CHEAP_COPY, _CHEAP_POOL = 1 << 23, 1 << 29  # bytes, likewise
+_ROWS_PER_LANE = 8  # that most searches come to hold at most
 
 
 class OutOfPages(RuntimeError):
@@ -37,8 +38,9 @@ class OutOfPages(RuntimeError):
 class Forest:
     """`rows` rows per replica of at most `context` tokens, over `pages` pages of page_size tokens.
 
-    With `roomy` there are up to twice the pages, where they are cheap. The arrays have B >= rows
-    rows, a power of two: runs of about one size thus share compiled programs.
+    The arrays have B >= rows rows, a power of two. Given the `lanes` that decode at once, there are
+    as many rows as most searches with so many come to hold, and pages for them where these are
+    cheap: runs of all strategies thus share compiled programs.
 
     lens i32[R, B] are the tokens that each row holds, with everything noted so far carried out.
     Keys and values are kept in the parameters' dtype. Raises ValueError when the context exceeds
@@ -54,7 +56,7 @@ class Forest:
         context: int,
         pages: int,
         page_size: int = 16,
-        roomy: bool = False,
+        lanes: int = 0,
     ):
         on_cpu = mesh.devices.flat[0].platform == "cpu"
         self._token_flops = 2 * model.shape.block_weights
@@ -65,17 +67,19 @@ class Forest:
                 f"context {context} exceeds the model's {model.shape.context}; lower it"
             )
         page_bytes = page_size * model.shape.kv_bytes_per_token(model.embed.dtype)
-        if roomy and bucket(pages) * page_bytes <= _CHEAP_POOL:
-            pages = bucket(pages)
         self.model, self.mesh = model, mesh
-        self.replicas, self.rows, self.pages = mesh.shape["data"], rows, pages
-        self._size = bucket(rows)
+        self.replicas, self.rows = mesh.shape["data"], rows
+        self._size = bucket(max(rows, _ROWS_PER_LANE * lanes))
         self.context, self.page_size = context, page_size
         self.row_pages = -(-context // (4 * page_size)) * 4  # strategies thus share programs
+        room = self._size * self.row_pages if lanes else 0
+        while room * page_bytes > _CHEAP_POOL:
+            room //= 2
+        self.pages = max(pages, room)
         self._least_copies = bucket(max(16, _CHEAP_COPY // page_bytes))
         self.lens = np.zeros((self.replicas, self._size), np.int32)
         self.cache = caching.create(
-            model.shape, mesh, rows=self._size, n_pages=pages, page_size=page_size,
+            model.shape, mesh, rows=self._size, n_pages=self.pages, page_size=page_size,
             row_pages=self.row_pages, dtype=model.embed.dtype,
         )  # fmt: skip
         self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
@@ -174,18 +178,16 @@ class Forest:
         planted: list[tuple[Place, int] | None] = [None] * len(prompts)
         left = list(range(len(prompts)))
         while left:
-            now, later, leaders, sources = [], [], [], self._sources()
+            now, later, first_pages, sources = [], [], set(), self._sources()
             for i in left:
                 replica, tokens = prompts[i]
                 source, shared = self._nearest(sources, replica, tokens)
-                if not shared and any(
-                    prompts[j][0] == replica and common(prompts[j][1], tokens) >= self.page_size
-                    for j in leaders
-                ):
-                    later.append(i)
-                    continue
-                if not shared:
-                    leaders.append(i)
+                if not shared and len(tokens) >= self.page_size:
+                    first_page = replica, tuple(tokens[: self.page_size])
+                    if first_page in first_pages:
+                        later.append(i)
+                        continue
+                    first_pages.add(first_page)
                 place = self._copy(source, shared, tokens) if shared else self.take(replica)
                 planted[i] = place, len(tokens) - shared
                 now.append(Extension(place, tokens[shared:], phases[i]))

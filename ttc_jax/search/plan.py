@@ -78,6 +78,11 @@ class Batch:
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {low}")
 
+    @property
+    def roomy(self) -> bool:
+        """Whether more may be allocated than is needed, so that runs share programs."""
+        return not (self.pages or self.memory)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -139,11 +144,12 @@ def plan(
         scored = held
     if load.attempts:  # all of them are held until the prompts made from them are
         held = load.rows
-    room = Room(held, paths, policy.max_new, tail, _tags(strategy, policy))
+    steps = _tags(strategy, policy)
+    room = Room(held, paths, policy.max_new, tail, steps, lanes if batch.roomy else 0)
     if scorer is not None:
         theirs = room
         if scorer.history and load.attempts:
-            theirs = _room_for_attempts(strategy, policy)
+            theirs = _room_for_attempts(strategy, policy, room.lanes)
             scored = theirs.rows
         scorer.prepare(texts, theirs)
     pages_each = pages_for(
@@ -215,14 +221,14 @@ def _tags(strategy: Strategy, policy: Policy) -> int:
     return min(most, 2 * strategy.rounds + strategy.load.steps)
 
 
-def _room_for_attempts(strategy: Strategy, policy: Policy) -> Room:
+def _room_for_attempts(strategy: Strategy, policy: Policy, lanes: int) -> Room:
     """What a scorer that reads history holds: each row's prompt, and it with its solution.
 
     A prompt's attempts are a beginning of a row that goes on, so it has no tokens of its own.
     """
     rows, solutions = strategy.load.rows, strategy.load.attempts + 1
     steps = solutions * _tags(strategy, policy) + strategy.load.attempts
-    return Room(2 * rows, rows, solutions * policy.max_new, 0, steps)
+    return Room(2 * rows, rows, solutions * policy.max_new, 0, steps, lanes)
 
 
 def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Batch) -> int:

@@ -56,8 +56,8 @@ class Scheduler:
         self._reader = StepReader(policy, strategy.stepwise)
         self.forest = Forest(
             policy.model, mesh=policy.mesh, rows=self._plan.rows, context=self._plan.context,
-            pages=self._plan.pages, roomy=not (batch.pages or batch.memory),
-            page_size=batch.page_size,
+            pages=self._plan.pages, page_size=batch.page_size,
+            lanes=self._plan.lanes if batch.roomy else 0,
         )  # fmt: skip
         if scorer is not None:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)

@@ -97,7 +97,8 @@ class Room:
     Each of `rows` rows holds a solution of at most `context` tokens and `steps` steps; they share
     all but `paths` whole solutions, and `tail` tokens of each row. Tokens are the policy's: what a
     format adds comes on top. Where the scorer reads history, a solution is all attempts of a row,
-    and what parts two of them counts as a step.
+    and what parts two of them counts as a step. `lanes` are the rows that the policy decodes at
+    once on a replica, 0 where memory is limited: more than is needed may be held to suit them.
     """
 
     rows: int
@@ -105,6 +106,7 @@ class Room:
     context: int
     tail: int
     steps: int
+    lanes: int = 0
 
 
 class Scorer(ABC):

@@ -90,7 +90,7 @@ class Verifier(Scorer):
         tail = min(room.tail + room.tail // 4 + tags, full)
         if self.history and not room.tail:  # rows of prompts are where the other rows begin
             tail = 0
-        self._context = len(longest) + full
+        self._context, self._lanes = len(longest) + full, 0 if self.pages else room.lanes
         self._pages_each = pages_for(
             len(longest), rows=room.rows + 1, paths=room.paths, full=full, tail=tail,
             page_size=self._page_size,
@@ -122,7 +122,7 @@ class Verifier(Scorer):
         # One more row for the question itself, one for a solution that is read and given up.
         self._forest = Forest(
             self.model, mesh=self.mesh, rows=(rows + 2) * each, context=self._context,
-            pages=self.pages or need, page_size=self._page_size,
+            pages=self.pages or need, page_size=self._page_size, lanes=self._lanes,
         )  # fmt: skip
         self._open = [0] * self.replicas
 
