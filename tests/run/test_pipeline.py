@@ -102,6 +102,14 @@ def test_the_report_is_about_test_questions_and_counts_everything(whole):
     assert (whole / "report" / "index.html").exists()
 
 
+def test_searches_over_different_training_questions_alone_have_no_report(room, capsys):
+    own = ["data.split=train", "data.limit=6", "scorer.path=likelihood"]
+    own = [f"--config.stages.test.{setting}" for setting in own]
+    assert main(command(room, "learning", *own, order="samples,test")) == 0
+    assert "no report: all searches are over training questions" in capsys.readouterr().out
+    assert not (room / "learning" / "report").exists()
+
+
 def test_killed_elsewhere_it_goes_on_to_the_same_results(room, whole, monkeypatch, capsys):
     class Killed(BaseException):
         """Nothing is stored after it."""

@@ -71,7 +71,7 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
             "settings": {"job": "pipeline"},
         }
         write_json_atomic(path / "results.json", results)
-        say(*_report(results, path), sep="\n", soft_wrap=True)
+        say(*_report(results, stages, path), sep="\n", soft_wrap=True)
     return results
 
 
@@ -271,11 +271,17 @@ def _report_settings(config: ConfigDict) -> dict:
     }
 
 
-def _report(results: Mapping, workdir: Path) -> Iterator[str]:
+def _report(
+    results: Mapping, stages: Mapping[str, ConfigDict], workdir: Path
+) -> Iterator[str]:
     """What to print at the end, and the report of all runs, written now."""
     spent = [entry["seconds"] for entry in results["stages"].values()]
     yield f"{len(spent)} stages, {sum(spent):.0f} s over all starts: {workdir / 'results.json'}"
-    if any(entry["job"] in ("search", "sweep") for entry in results["stages"].values()):
+    asked = [own.data for own in stages.values() if own.job in ("search", "sweep")]
+    learned = {json.dumps(data.to_dict()) for data in asked if data.split == "train"}
+    if len(learned) > 1 and all(data.split == "train" for data in asked):
+        yield "no report: all searches are over training questions, and not over the same ones"
+    elif asked:
         from ttc_jax.report.write import report as write_report  # matplotlib takes a second
 
         yield from write_report([workdir], workdir / REPORT, ReportSettings(**results["report"]))
