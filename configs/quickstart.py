@@ -76,7 +76,7 @@ CHECKS = (
     (1, 6), (1, 8), (1, 10), (1, 12), (2, 8), (2, 10), (2, 12), (3, 10), (5, 10), (8, 12),
 )  # fmt: skip
 
-# Width of each policy; all have three layers and four heads. Parameters: 35 k, 131 k, 508 k.
+# Width of each policy; all have three layers and heads of 16. Parameters: 35 k, 131 k, 508 k.
 WIDTHS = {"base": 32, "medium": 64, "large": 128}
 RATES = {"base": 4e-3, "medium": 3e-3, "large": 2e-3}
 
@@ -99,20 +99,20 @@ def get_config(arg: str | None = None) -> ConfigDict:
     # ---------------------------------------------------------------- training, from nothing
     for name in WIDTHS:
         stages[name] = _policy(config, name)
-    stages.labels = _stage(config, "labels", count=24_000)
+    stages.labels = _stage(config, "labels", count=48_000)
     stages.labels.data.levels = CHECKS
-    stages.labels.labels.update({"samples": 4, "rollouts": 0})
+    stages.labels.labels.update({"samples": 2, "rollouts": 0})
     # A verifier learns to check sooner from random weights than from those of the policy, and from
     # short solutions, in which a wrong line stands out; then from all of them.
-    stages.prm_short = _training(config, "prm", source="labels", count=24_000)
+    stages.prm_short = _training(config, "prm", source="labels", count=48_000)
     stages.prm_short.train.update({"steps": 2500, "batch": 128, "rate": 4e-3, "length": 40})
     _scratch(stages.prm_short, WIDTHS["base"])
     for kind, start in (("prm", "prm_short"), ("orm", "prm")):
-        stages[kind] = _training(config, kind, source="labels", count=24_000)
+        stages[kind] = _training(config, kind, source="labels", count=48_000)
         stages[kind].model.path = TRAINED % start
         stages[kind].train.update({"steps": 600, "rate": 1e-3})
-    stages.revision = _training(config, "revision", source="labels", count=24_000)
-    stages.revision.train.update({"steps": 3000, "rate": 3e-3})
+    stages.revision = _training(config, "revision", source="labels", count=48_000)
+    stages.revision.train.update({"steps": 2000, "rate": 3e-3})
     stages.revision.train.update({"attempts": 1, "gold": True, "kept": 0.3})
     stages.chains = _stage(config, "search", count=2000)
     stages.chains.model.path = TRAINED % "revision"
@@ -167,7 +167,7 @@ def _policy(config: ConfigDict, name: str) -> ConfigDict:
     stage = _stage(config, "train", count=96_000)
     _scratch(stage, WIDTHS[name])
     train = stage.train
-    train.update({"kind": "sft", "steps": 1500, "batch": 64, "rate": RATES[name], "decay": 0.05})
+    train.update({"kind": "sft", "steps": 1250, "batch": 64, "rate": RATES[name], "decay": 0.05})
     train.update({"betas": (0.9, 0.98), "schedule": "cosine", "warmup": 100, "held_out": 0.01})
     train.update({"evaluate_every": 500, "patience": 0})
     return stage
@@ -177,8 +177,9 @@ def _scratch(stage: ConfigDict, width: int) -> None:
     """Has a training start from random weights, of a model of this width."""
     stage.model.path = "builtin:subset_sums"
     scratch = stage.train.scratch
-    scratch.update({"family": "qwen3", "layers": 3, "width": width, "heads": 4, "kv_heads": 4})
-    scratch.update({"head_dim": width // 4, "ffn": 2 * width, "context": 512})
+    heads = width // 16  # narrower ones look numbers up, and add them, far worse
+    scratch.update({"family": "qwen3", "layers": 3, "width": width, "heads": heads})
+    scratch.update({"kv_heads": heads, "head_dim": 16, "ffn": 2 * width, "context": 512})
     scratch.qk_norm = True  # of that family; pays where numbers are looked up in a list
 
 
