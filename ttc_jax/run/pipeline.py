@@ -271,9 +271,7 @@ def _report_settings(config: ConfigDict) -> dict:
     }
 
 
-def _report(
-    results: Mapping, stages: Mapping[str, ConfigDict], workdir: Path
-) -> Iterator[str]:
+def _report(results: Mapping, stages: Mapping[str, ConfigDict], workdir: Path) -> Iterator[str]:
     """What to print at the end, and the report of all runs, written now."""
     spent = [entry["seconds"] for entry in results["stages"].values()]
     yield f"{len(spent)} stages, {sum(spent):.0f} s over all starts: {workdir / 'results.json'}"
