@@ -24,10 +24,11 @@ process and an outcome reward model of the small one's solutions, a revision mod
   the policy, and its first attempts are better: compare it with itself;
 - its verifier: the ORM, 600 steps on 2,000 questions x 2 chains of 4.
 
-Expected (seed 0): pass@1 by bin .90 / .50 / .19 / .07 / .015, pass@64 1 / 1 / 1 / .97 / .53; AUC
-of the PRM within a question .94, of the likelihood .72. At N = 4, 16, 64 best-of-N weighted by the
-PRM .52, .69, .81, majority .38, .42, .45, plain best-of-N .51, .58, .49, beam search .56, .68, .69,
-distinct prefixes .56, .55, .47. Cost: 23 minutes on 2 busy CPU cores, `scratch` as long again.
+Expected (seed 0): pass@1 by bin .92 / .54 / .21 / .075 / .017, pass@64 1 / 1 / 1 / .96 / .50; AUC
+of the PRM within a question .91 (.92 and .89 with seeds 1 and 2), of the likelihood .75. At N = 4,
+16, 64 best-of-N weighted by the PRM .53, .68, .76, majority .40, .45, .47, plain best-of-N .52,
+.56, .41, beam search .55, .66, .68, distinct prefixes .55, .54, .45. Cost: 20 minutes on one CPU
+core, `scratch` 25 minutes more.
 
 Each stage has a work directory of its own, and is continued by the same command after a kill. Other
 variants, joined by commas: `tiny` (little of everything: does it run at all), `search` and
