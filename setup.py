@@ -77,7 +77,6 @@ setup(
             "accelerate>=1.10",  # transformers opens no GGUF file without it
             "hypothesis>=6.100",
             "pytest>=8.3",
-            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "tensorboard>=2.16",
             "torch==2.13.0",

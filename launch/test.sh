@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-# Makes .venv with the test extra, then runs ruff and the tests, whole files side by side on all
-# cores (PYTEST_XDIST_AUTO_NUM_WORKERS=2 takes two). Arguments go to pytest, e.g.
+# Makes .venv with the test extra, then runs ruff and the tests. Arguments go to pytest, e.g.
 #   bash launch/test.sh tests/core -x
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,4 +9,4 @@ source launch/env.sh
 ensure_env gguf,test
 
 .venv/bin/python -m ruff check .
-exec .venv/bin/python -m pytest -q -n auto --dist loadfile "$@"
+exec .venv/bin/python -m pytest -q "$@"
