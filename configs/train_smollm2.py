@@ -35,7 +35,7 @@ Expected on the word problems, and the cost on 2 CPU cores: see "Training" in RE
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import defaults
+from ttc_jax.run.defaults import defaults, variants
 
 SAMPLING = ("labels", "samples", "chains")
 TRAINING = ("sft", "prm", "orm", "revision", "restem", "revision_orm")
@@ -65,11 +65,8 @@ EXAMPLES = (
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    variants = [name for name in (arg or "").split(",") if name] or ["labels"]
-    for name in variants:
-        if name not in VARIANTS:
-            raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
-    steps = [name for name in variants if name in (*SAMPLING, *TRAINING)]
+    named = variants(arg, VARIANTS) or ["labels"]
+    steps = [name for name in named if name in (*SAMPLING, *TRAINING)]
     if len(steps) > 1:
         raise ValueError(f"{' and '.join(steps)} are jobs of their own; name one of them")
     step = steps[0] if steps else "labels"
@@ -97,15 +94,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
         train.dropout = 0.0
         train.select = "revise(s=5,p=4)"
         train.select_questions = 100
-    for name in {"gsm8k", "math"} & set(variants):
+    for name in {"gsm8k", "math"} & set(named):
         config.data.name = name
         config.sample.max_new = 256 if name == "gsm8k" else 512
         train.accumulate = 4
         train.remat = True
-    if "lora" in variants:
+    if "lora" in named:
         train.lora.rank = 16
         train.rate = 2e-4
-    if "tiny" in variants:
+    if "tiny" in named:
         config.data.limit = 10
         config.sample.max_new = 24
         config.search.max_step = 16

@@ -2,7 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every setting of every job, with its default value: what config files start from."""
 
+from collections.abc import Sequence
+
 from ml_collections import ConfigDict
+
+
+def variants(arg: str | None, known: Sequence[str]) -> list[str]:
+    """The variants that a config file was given, as in FILE:tiny,math; ValueError for others."""
+    named = [name for name in (arg or "").split(",") if name]
+    for name in named:
+        if name not in known:
+            raise ValueError(f"unknown variant {name!r}; there are {', '.join(known)}")
+    return named
+
+
+def pipeline_defaults(*, rows: int) -> ConfigDict:
+    """A pipeline without stages, and the settings that its stages and its report share.
+
+    `rows` are sampled at once, by every stage.
+    """
+    config = ConfigDict()
+    config.job = "pipeline"
+    config.seed = 0  # a stage can be given one of its own, as in --config.stages.sft.seed=1
+    config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
+    config.engine = ConfigDict({"rows": rows})
+    config.report = ConfigDict({"bins": 5, "resamples": 2000, "confidence": 0.95})
+    config.stages = ConfigDict()
+    return config
 
 
 def defaults(job: str) -> ConfigDict:
