@@ -13,9 +13,10 @@ class Board:
     Use as a context manager.
     """
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, *, writes: bool = True):
+        """One process of a team `writes`."""
         self._writer = None
-        if importlib.util.find_spec("tensorboard") is not None:
+        if writes and importlib.util.find_spec("tensorboard") is not None:
             from tensorboard.summary import Writer
 
             self._writer = Writer(str(directory))

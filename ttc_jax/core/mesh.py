@@ -39,7 +39,7 @@ FSDP_RULES: tuple[tuple[str, P], ...] = (
 
 
 def make_mesh(data: int = 1, model: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A ('data', 'model') mesh over the first data * model of `devices` (default: all local ones).
+    """A ('data', 'model') mesh over the first data * model of `devices` (default: all there are).
 
     Raises ValueError when there are fewer devices than that.
     """
@@ -55,6 +55,23 @@ def make_mesh(data: int = 1, model: int = 1, devices: Sequence[jax.Device] | Non
     return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
 
 
+def own_mesh(data: int = 1, model: int = 1) -> Mesh:
+    """A mesh over this process's own devices, on which it works apart from other processes."""
+    return make_mesh(data, model, jax.local_devices())
+
+
+def joint_mesh(data: int = 1, model: int = 1) -> Mesh:
+    """A mesh of data * model devices of every process, process by process along 'data'.
+
+    Raises ValueError when a process has fewer devices than that.
+    """
+    taken: list[jax.Device] = []
+    for process in range(jax.process_count()):
+        own = [device for device in jax.devices() if device.process_index == process]
+        taken += make_mesh(data, model, own).devices.flatten().tolist()
+    return make_mesh(data * jax.process_count(), model, taken)
+
+
 def on_mesh(array, sharding: NamedSharding) -> jax.Array:
     """An array that all processes hold whole, or that is on the mesh already, with `sharding`.
 
@@ -64,6 +81,12 @@ def on_mesh(array, sharding: NamedSharding) -> jax.Array:
         return jax.device_put(array, sharding)
     whole = np.asarray(array)
     return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)
+
+
+def gathered(tree, mesh: Mesh):
+    """`tree` of arrays on a mesh, each whole in this process, as numpy; all processes call it."""
+    whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, P()))(tree)
+    return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), whole)
 
 
 def data_share(mesh: Mesh) -> tuple[int, int]:

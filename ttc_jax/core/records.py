@@ -3,7 +3,7 @@
 """What a run leaves in its work directory: config.json, metrics.jsonl and whole files only.
 
 A file is written under a temporary name, synced and renamed, so a reader sees all of it or none of
-it whenever the process dies. One process at a time holds a work directory.
+it whenever the process dies. One process, or one team of them, at a time holds a work directory.
 """
 
 import datetime
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from ttc_jax.core.team import Team
 
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "math-verify",
@@ -74,9 +76,14 @@ def check_writable(directory: Path) -> None:
 
 
 class RunRecord:
-    """A work directory that this process holds until `close` (or its end, however it comes)."""
+    """A work directory that this process holds until `close` (or its end, however it comes).
 
-    def __init__(self, workdir: str | os.PathLike, *, depends: Mapping[str, Any]):
+    Where it is one of a `team`, all of them open it, and the first holds and writes it.
+    """
+
+    def __init__(
+        self, workdir: str | os.PathLike, *, depends: Mapping[str, Any], team: Team | None = None
+    ):
         """Opens a work directory, new or left by an earlier run.
 
         `depends` is all that stored samples depend on, as flat JSON values by key.
@@ -86,8 +93,11 @@ class RunRecord:
           ValueError: its samples were made with other values of `depends`.
         """
         self.path = Path(workdir).expanduser().absolute()
-        check_writable(self.path)
-        self._lock = _lock(self.path)
+        self.team, self._lock = team or Team(), None
+        if self.team.leads:
+            check_writable(self.path)
+            self._lock = _lock(self.path)
+        self.team.wait()
         self._depends = json.loads(json.dumps(dict(depends), sort_keys=True))
         self._runs: list[dict] = []
         try:
@@ -123,8 +133,13 @@ class RunRecord:
         self, *, config: Mapping, overrides: Mapping, device: str, command: Sequence[str]
     ) -> None:
         """Writes config.json: the settings now, and one entry for each start of the run."""
+        if not self.team.leads:
+            self.team.wait()
+            self._continue()
+            return
         self._runs.append(
             {
+                "processes": self.team.count,
                 "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "command": list(command),
                 "overrides": dict(overrides),
@@ -141,6 +156,7 @@ class RunRecord:
             "runs": self._runs,
         }
         write_json_atomic(self.path / "config.json", record)
+        self.team.wait()
 
     @property
     def n_starts(self) -> int:
@@ -149,7 +165,8 @@ class RunRecord:
 
     def close(self) -> None:
         """Lets another process use the directory."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def __enter__(self) -> "RunRecord":
         return self
@@ -189,6 +206,11 @@ class Metrics:
             raise _unwritable(self.path, error) from error
 
 
+def metrics_file(directory: Path, process: int) -> Path:
+    """Where a process of a run notes what it does: metrics.jsonl, metrics-1.jsonl, ..."""
+    return directory / (f"metrics-{process}.jsonl" if process else "metrics.jsonl")
+
+
 def read_metrics(path: Path) -> Iterator[dict]:
     """The lines of a metrics file; a last line without its end is left out."""
     with open(path, encoding="utf-8") as file:
@@ -197,10 +219,26 @@ def read_metrics(path: Path) -> Iterator[dict]:
                 yield json.loads(line)
 
 
+def read_all_metrics(directory: Path) -> Iterator[dict]:
+    """The lines of all processes of a run, each with its "process"."""
+    for path in sorted(directory.glob("metrics*.jsonl")):
+        process = int(path.stem.partition("-")[2] or 0)
+        for line in read_metrics(path):
+            yield line | {"process": process}
+
+
 def key_of(depends: Mapping[str, Any]) -> str:
     """16 hex digits that name these settings, whatever the order of their keys."""
     text = json.dumps(dict(depends), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def code_key() -> str:
+    """16 hex digits that name the source code of this package."""
+    package, found = Path(__file__).resolve().parent.parent, hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        found.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

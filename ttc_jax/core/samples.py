@@ -3,8 +3,10 @@
 """The search trees of a run as Parquet shards, each written whole or not at all."""
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ttc_jax.core.records import TEMPORARY, check_writable
-from ttc_jax.core.tables import write_rows
+from ttc_jax.core.tables import values_of, write_rows
+from ttc_jax.core.team import Team
 
 SCHEMA = pa.schema(
     [
@@ -104,6 +107,9 @@ class Sample:
         return "rollout" in self.usage
 
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(Sample))
+
+
 def candidates(samples: Sequence[Sample]) -> list[Sample]:
     """The rows among which an answer is chosen, in the order of the strategy, by question."""
     found = (sample for sample in samples if sample.role == "candidate")
@@ -111,9 +117,12 @@ def candidates(samples: Sequence[Sample]) -> list[Sample]:
 
 
 class SampleStore:
-    """Samples by question; a question is stored once, with its whole tree in one shard."""
+    """Samples by question; a question is stored once, with its whole tree in one shard.
 
-    def __init__(self, directory: Path):
+    Processes of a team store different questions, each in shards of its own.
+    """
+
+    def __init__(self, directory: Path, team: Team | None = None):
         """Opens the shards in `directory` and removes what a killed run left half-written.
 
         Raises:
@@ -123,8 +132,11 @@ class SampleStore:
         """
         self.directory = Path(directory)
         check_writable(self.directory)
+        self._process = team.index if team else 0
         for stale in self.directory.glob(f".*{TEMPORARY}"):
-            stale.unlink()
+            owner = _writer(stale.name)
+            if owner == self._process or team is None or owner >= team.count:
+                stale.unlink(missing_ok=True)
         self._buffer: dict[str, list[Sample]] = {}
         self._done: set[str] = set()
         for shard in _shards(self.directory):
@@ -168,18 +180,29 @@ class SampleStore:
             for rows in self._buffer.values()
             for sample in rows
         ]
-        number = max((int(path.stem) for path in _shards(self.directory)), default=-1) + 1
-        write_rows(self.directory / f"{number:06d}.parquet", rows, SCHEMA)
+        own = [path for path in _shards(self.directory) if _writer(path.name) == self._process]
+        number = max((int(path.stem[:6]) for path in own), default=-1) + 1
+        writer = f"-{self._process}" if self._process else ""
+        write_rows(self.directory / f"{number:06d}{writer}.parquet", rows, SCHEMA)
         self._done |= self._buffer.keys()
         self._buffer.clear()
 
     def done(self) -> frozenset[str]:
-        """Ids of the questions stored in complete shards."""
+        """Ids of the questions stored in complete shards when this was opened, and by it since."""
         return frozenset(self._done)
 
     def read(self) -> list[Sample]:
         """Every stored sample, ordered by question id and branch."""
         return read_samples(self.directory)
+
+
+def stored_questions(directory: Path) -> frozenset[str]:
+    """Ids of the questions of which there are samples; none where there is no such directory.
+
+    Raises:
+      ValueError: a shard cannot be read, or is of an earlier version.
+    """
+    return frozenset().union(*map(_questions, _shards(Path(directory))))
 
 
 def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
@@ -197,14 +220,14 @@ def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
         table = _read(shard, SCHEMA.names)
         if question is not None:
             table = table.filter(pc.equal(table["question"], question))
-        for row in table.to_pylist():
-            samples.append(Sample(**{**row, **{name: dict(row[name]) for name in _MAPS}}))
-    return sorted(samples, key=lambda sample: (sample.question, sample.branch))
+        columns = [values_of(table[name].combine_chunks()) for name in _FIELDS]
+        samples += itertools.starmap(Sample, zip(*columns, strict=True))
+    return sorted(samples, key=attrgetter("question", "branch"))
 
 
 def by_question(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
     """The samples of each question, from samples in the order of `read_samples`."""
-    for _, own in groupby(samples, key=lambda sample: sample.question):
+    for _, own in itertools.groupby(samples, key=attrgetter("question")):
         yield list(own)
 
 
@@ -234,7 +257,13 @@ def read_columns(directory: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def _shards(directory: Path) -> list[Path]:
-    return sorted(directory.glob("[0-9]" * 6 + ".parquet"))
+    return sorted(directory.glob("[0-9]" * 6 + "*.parquet"))
+
+
+def _writer(name: str) -> int:
+    """The process that a shard is from, 000000-1.parquet from 1, without a number from 0."""
+    found = re.match(r"\.?\d{6}-(\d+)\.", name)
+    return int(found[1]) if found else 0
 
 
 def _questions(shard: Path) -> set[str]:

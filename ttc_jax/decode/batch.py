@@ -6,13 +6,13 @@ Nothing here touches a device. Shapes are rounded up to powers of two, so that f
 compiled; what a bucket adds is masked.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ttc_jax.core.team import stable_hash
 from ttc_jax.decode.meter import Span
 from ttc_jax.decode.segment import Groups
 
@@ -83,7 +83,7 @@ class Extension:
 def question_key(name: str) -> int:
     """The u32 that keys the samples of a question: a hash of its id."""
     # 32 bits: two questions that collide would share noise, not samples.
-    return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=4).digest(), "little")
+    return stable_hash(name)
 
 
 def bucket(n: int, least: int = 1) -> int:
@@ -137,9 +137,7 @@ class Grouping:
         first = (bucket(questions), bucket(rows), self._most_pages or 4)
         self._least = {"question": first, "beginning": (1, 1, 4)}
 
-    def of(
-        self, jobs: list[list[Job]], width: int, tables: np.ndarray, lens: np.ndarray
-    ) -> Groups:
+    def of(self, jobs: list[list[Job]], width: int, tables: np.ndarray, lens: np.ndarray) -> Groups:
         """Groups of jobs[r], those of replica r, at most `width` X of them.
 
         tables i32[R, B, M] are the block tables, lens i32[R, B] the tokens in each row.

@@ -39,11 +39,17 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     return depends | {"search.strategy": str(MonteCarlo(**config.labels.to_dict()))}
 
 
-def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict:
-    """Labels every question that is not stored yet and writes labels.parquet; what it came to."""
+def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
+    """Labels what of the questions falls to this process, writes labels.parquet; what it came to.
+
+    None where another process makes the file and the results.
+    """
     strategy = MonteCarlo(**config.labels.to_dict())
     with Grader(**config.grade.to_dict()) as grader:
-        rows = sample(config, strategy, questions, grader, place).read()
+        store = sample(config, strategy, questions, grader, place)
+    if not place.finishes(questions):
+        return None
+    rows = store.read()
     solutions, dropped = [], Counter()
     for own in by_question(rows):
         found, lost = labelled(own, rollouts=strategy.rollouts > 0)
@@ -57,7 +63,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     return {
         "strategy": str(strategy),
         "counts": summary,
-        "timing": timing(place.metrics.path),
+        "timing": timing(place.path),
     }
 
 

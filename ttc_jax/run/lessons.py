@@ -152,7 +152,8 @@ def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) 
     if kind == "restem":
         found = balanced(found, seed=config.seed)
     facts = {"samples": made, "trajectories": len(found), "dropped": dict(dropped)}
-    write_trajectories(place.path / "trajectories.parquet", found, facts)
+    if place.team.leads:
+        write_trajectories(place.path / "trajectories.parquet", found, facts)
     if kind == "revision_orm":
         format = by_name(VERIFIERS[kind][1], tokenizer)
         examples = texts.outcome(found, questions, format)

@@ -9,7 +9,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ttc_jax.core.mesh import make_mesh
+from ttc_jax.core.mesh import own_mesh
 from ttc_jax.data.sources import Question
 from ttc_jax.model.load import load_checkpoint
 from ttc_jax.model.settings import read_json
@@ -71,7 +71,7 @@ class Models:
 
 
 def _policy_of(config: ConfigDict) -> tuple[str, Mesh, str]:
-    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    mesh = own_mesh(config.mesh.data, config.mesh.model)
     return config.model.path, mesh, settings.dtype(config).name
 
 
@@ -80,7 +80,7 @@ def _verifier_of(config: ConfigDict) -> tuple[str, Mesh, str]:
     path, (_, mesh, dtype) = config.scorer.path, _policy_of(config)
     own = config.scorer.mesh
     if own.data or own.model:
-        mesh = make_mesh(max(1, own.data), max(1, own.model))
+        mesh = own_mesh(max(1, own.data), max(1, own.model))
     return path, mesh, dtype
 
 
@@ -95,7 +95,7 @@ def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Polic
     return Policy(
         model,
         tokenizer,
-        make_mesh(config.mesh.data, config.mesh.model),
+        own_mesh(config.mesh.data, config.mesh.model),
         prompt,
         settings.sampler(config),
         delimiter=config.search.delimiter,

@@ -49,18 +49,21 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
     asked: dict[str, list[Question]] = {}
     keys = {}
     say = Console(highlight=False, markup=False).print
-    with RunRecord(path, depends={"job": "pipeline"}) as record:
+    team = launch.team
+    with RunRecord(path, depends={"job": "pipeline"}, team=team) as record:
         launch.place(record, config)
-        clock = Clock(path / TIMES, record.n_starts)
+        clock = Clock(path / TIMES, record.n_starts, writes=team.leads)
         for number, (name, own) in enumerate(stages.items(), 1):
             head = f"[{number}/{len(stages)}] {name} ({own.job})"
             data = json.dumps(own.data.to_dict())
             with _named(name):
                 if data not in asked:
-                    asked[data] = settings.questions(own, launch.cache_dir)
+                    with team.leader_first():
+                        asked[data] = settings.questions(own, launch.cache_dir)
                 done = _stage(own, asked[data], path / name, launch, clock, name)
             keys[name] = key_of(done["settings"])
-            say(f"{head}: done, {clock.seconds().get(name, 0.0):.1f} s", soft_wrap=True)
+            if team.leads:
+                say(f"{head}: done, {clock.seconds().get(name, 0.0):.1f} s", soft_wrap=True)
         seconds = clock.seconds()
         results = {
             "stages": {
@@ -70,8 +73,10 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
             "report": _report_settings(config),
             "settings": {"job": "pipeline"},
         }
-        write_json_atomic(path / "results.json", results)
-        say(*_report(results, stages, path), sep="\n", soft_wrap=True)
+        if team.leads:
+            write_json_atomic(path / "results.json", results)
+            say(*_report(results, stages, path), sep="\n", soft_wrap=True)
+        team.wait()
     return results
 
 
@@ -120,13 +125,17 @@ def check(config: ConfigDict, workdir: Path) -> dict[str, ConfigDict]:
 class Clock:
     """Seconds of each stage over all starts, noted as they pass: a kill loses few of them."""
 
-    def __init__(self, path: Path, start: int):
-        """`start` counts from 1; lines of earlier ones are kept."""
-        self._metrics, self._start = Metrics(path), start
+    def __init__(self, path: Path, start: int, *, writes: bool = True):
+        """`start` counts from 1; lines of earlier ones are kept. One process of a team `writes`."""
+        self._path, self._start = path, start
+        self._metrics = Metrics(path) if writes else None
 
     @contextmanager
     def runs(self, name: str) -> Iterator[None]:
         """Counts for a stage."""
+        if self._metrics is None:
+            yield
+            return
         begin, ended = time.perf_counter(), threading.Event()
 
         def note() -> None:
@@ -148,7 +157,8 @@ class Clock:
 
     def seconds(self) -> dict[str, float]:
         """By stage, in the order in which they first ran."""
-        last = {(line["stage"], line["start"]): line for line in read_metrics(self._metrics.path)}
+        lines = read_metrics(self._path) if self._path.exists() else ()
+        last = {(line["stage"], line["start"]): line for line in lines}
         found: dict[str, float] = {}
         for (name, _), line in last.items():
             found[name] = found.get(name, 0.0) + line["seconds"]
@@ -170,15 +180,15 @@ def _stage(
     stage.check_source(own)
     depends = stage.depends_on(own, questions)
     try:
-        record = RunRecord(path, depends=depends)
+        record = RunRecord(path, depends=depends, team=launch.team)
     except ValueError as error:
         raise ValueError(f"{error}, or delete {path} to run the stage again") from error
     with record:
         results = _finished(path, own)
         if results is None:
             Console(stderr=True, highlight=False, markup=False).print(f"{name} in {path}")
-            # Results of other settings for the report, say, are none of this start.
-            (path / "results.json").unlink(missing_ok=True)
+            if launch.team.leads:  # results of other settings for the report, say
+                (path / "results.json").unlink(missing_ok=True)
             changed = f"stages.{name}."
             mine = replace(
                 launch,

@@ -78,11 +78,14 @@ class _Lesson:
     samples: np.ndarray
 
 
-def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict:
+def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
     """Makes features of all questions, trains the probe and writes what it says.
 
-    What it says of a question that it was trained on comes from a probe that was not.
+    What it says of a question that it was trained on comes from a probe that was not. All of it is
+    done by the first process of a team; None elsewhere.
     """
+    if not place.team.leads:
+        return None
     lesson = _lesson(Path(config.probe.source))
     asked = [{"id": question.id, "level": question.level} for question in questions]
     write_json_atomic(place.path / "questions.json", {"questions": asked})

@@ -9,8 +9,9 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from ttc_jax.core.progress import ProgressDisplay
-from ttc_jax.core.records import read_metrics, write_json_atomic
+from ttc_jax.core.records import read_all_metrics, write_json_atomic
 from ttc_jax.core.samples import SampleStore
+from ttc_jax.core.team import Supply
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.forest import OutOfPages
 from ttc_jax.run import settings
@@ -32,21 +33,24 @@ def sample(
     grader: Grader,
     place: Place,
 ) -> SampleStore:
-    """The store in the work directory, with the graded trees of all questions.
+    """The store in the work directory, with the graded trees of this process's questions.
 
-    questions.json says which they are, models.json what answered and judged. The models of the
-    config are loaded only when a question is missing. Raises ValueError when what is asked does not
-    fit.
+    Alone it samples them all; the processes of a team share them out as they go. questions.json
+    says which they are, models.json what answered and judged. The models of the config are loaded
+    only when a question is missing. Raises ValueError when what is asked does not fit.
     """
-    asked = [{"id": question.id, "level": question.level} for question in questions]
-    write_json_atomic(place.path / "questions.json", {"questions": asked})
-    store = SampleStore(place.path / "samples")
-    done = store.done()
+    team = place.team
+    if team.leads:
+        asked = [{"id": question.id, "level": question.level} for question in questions]
+        write_json_atomic(place.path / "questions.json", {"questions": asked})
+    store = SampleStore(place.path / "samples", team)
+    done = place.stored
     left = [question for question in questions if question.id not in done]
     if not left:
         return store
     policy, scorer = place.launch.models.policy(config), place.launch.models.verifier(config)
-    write_json_atomic(place.path / "models.json", described(config, policy, scorer))
+    if team.leads:
+        write_json_atomic(place.path / "models.json", described(config, policy, scorer))
     models = policy.model.shape, scorer
     recorder = Recorder(store, grader, left, lambda tree, node: node_flops(tree, node, *models))
     display = ProgressDisplay(len(questions), len(done))
@@ -63,12 +67,14 @@ def sample(
     def note(progress: Progress) -> None:
         place.metrics.append({"start": place.start, **asdict(progress)})
 
-    scheduler = Scheduler(strategy, left, policy, scorer, settings.batch(config))
+    supply = Supply(left, [question.id for question in left], team, what=str(place.path))
+    scheduler = Scheduler(strategy, left, policy, scorer, settings.batch(config), supply)
     try:
         with recorder, display:
             for tree in scheduler.run(on_segment):
                 recorder.add(tree)
             on_segment(scheduler.progress)
+            note(scheduler.progress)  # before the last shard, which lets results be made
     except OutOfPages as error:
         raise ValueError(f"{error}; raise engine.pages and scorer.pages, or set them 0") from error
     finally:  # what was computed was paid for, stored or not
@@ -90,13 +96,19 @@ def show(display: ProgressDisplay, progress: Progress, stepwise: bool) -> None:
     )
 
 
-def timing(path: Path) -> dict[str, float]:
+def timing(workdir: Path) -> dict[str, float]:
     """Seconds and tokens of sampling, compilation included, over all starts of the run.
 
-    `path` is the file of metrics.
+    Of processes side by side the seconds of the one that took longest count.
     """
-    last = {line["start"]: line for line in read_metrics(path)}
-    seconds = sum(line["seconds"] for line in last.values())
-    tokens = sum(line["new_tokens"] for line in last.values())
-    rate = tokens / max(seconds, 1e-9)
-    return {"starts": len(last), "seconds": seconds, "tokens": tokens, "tokens_per_second": rate}
+    last = {(line["start"], line["process"]): line for line in read_all_metrics(workdir)}
+    seconds: dict[int, float] = {}
+    for (start, _), line in last.items():
+        seconds[start] = max(seconds.get(start, 0.0), line["seconds"])
+    spent, tokens = sum(seconds.values()), sum(line["new_tokens"] for line in last.values())
+    return {
+        "starts": len(seconds),
+        "seconds": spent,
+        "tokens": tokens,
+        "tokens_per_second": tokens / max(spent, 1e-9),
+    }

@@ -51,13 +51,18 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     return depends | {"search.strategy": str(parse(config.search.strategy))}
 
 
-def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict:
-    """Samples every question that is not stored yet; the results, over all of them."""
+def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
+    """Samples what of the questions falls to this process; the results, over all of them.
+
+    None where another process makes the results.
+    """
     strategy = parse(config.search.strategy)
     with Grader(**config.grade.to_dict()) as grader:
         store = sample(config, strategy, questions, grader, place)
+        if not place.finishes(questions):
+            return None
         results = _results(config, strategy, questions, store.read(), grader)
-    return results | {"timing": timing(place.metrics.path)}
+    return results | {"timing": timing(place.path)}
 
 
 def _results(

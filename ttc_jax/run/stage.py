@@ -9,11 +9,12 @@ from rich.console import Console
 
 from ttc_jax.core.records import RunRecord, write_json_atomic
 from ttc_jax.data.sources import Question
+from ttc_jax.model.settings import read_json
 from ttc_jax.run import labels, lessons, probe, search, sweep, train
 from ttc_jax.run.place import Launch
 
-# Each has check(config), depends_on(config, questions), run(config, questions, place) and
-# report(results, path).
+# Each has check(config), depends_on(config, questions), report(results, path) and
+# run(config, questions, place): the results, None in all processes of a team but one.
 JOBS = {"search": search, "sweep": sweep, "labels": labels, "train": train, "probe": probe}
 # What jobs that learn from another's work directory find missing there, or wrong with it.
 SOURCES = {"train": lessons.check_source, "probe": probe.check_source}
@@ -46,11 +47,17 @@ def run(
 ) -> dict:
     """Runs the job, or what is left of it, writes results.json and prints what it says.
 
-    `depends` is what `depends_on` says, and what `record` was opened with.
+    `depends` is what `depends_on` says, and what `record` was opened with. Every process of a team
+    does its part and comes back with the same results.
     """
-    job = JOBS[config.job]
-    results = job.run(config, questions, launch.place(record, config)) | {"settings": depends}
-    write_json_atomic(record.path / "results.json", results)
-    shown = job.report(results, record.path)
-    Console(highlight=False, markup=False).print(*shown, sep="\n", soft_wrap=True)
+    job, place, file = JOBS[config.job], launch.place(record, config), record.path / "results.json"
+    results = job.run(config, questions, place)
+    if results is not None:
+        write_json_atomic(file, results | {"settings": depends})
+    launch.team.wait()
+    results = read_json(file)
+    if launch.team.leads:
+        shown = job.report(results, record.path)
+        Console(highlight=False, markup=False).print(*shown, sep="\n", soft_wrap=True)
+    launch.team.wait()  # for the report, too
     return results

@@ -77,18 +77,32 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     return {key: value for key, value in depends.items() if key.split(".")[0] not in OWN}
 
 
-def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict:
-    """Runs every search that has no results yet; what all of them came to."""
-    runs = check(config)
-    results: dict[str, dict] = {}
+def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
+    """Runs every search that has no results yet; what all of them came to.
+
+    Each process of a team begins at another search, and helps where others have begun, so that they
+    are together at the end only. None in all but the first.
+    """
+    runs, team = check(config), place.team
     with ExitStack() as held:
         records = {  # all of them are held, and fit, before any goes on
-            name: held.enter_context(RunRecord(place.path / name, depends=_depends(own, questions)))
+            name: held.enter_context(
+                RunRecord(place.path / name, depends=_depends(own, questions), team=team)
+            )
             for name, own in runs.items()
         }
-        for name in sorted(runs, key=_by_models(runs)):
-            own, record = runs[name], records[name]
-            results[name] = _finished(record.path, own) or _search(own, questions, record, place)
+        done = {name for name, own in runs.items() if _finished(records[name].path, own)}
+        places = {
+            name: _begun(runs[name], records[name], place) for name in runs if name not in done
+        }
+        order = sorted(places, key=_by_models(runs))
+        first = team.index * len(order) // team.count
+        for name in order[first:] + order[:first]:
+            _search(runs[name], questions, places[name])
+        team.wait()
+    if not team.leads:
+        return None
+    results = {name: read_json(place.path / name / "results.json") for name in runs}
     return {
         "runs": {name: _summary(runs[name], results[name]) for name in runs},
         "report": _report_settings(config),
@@ -171,16 +185,20 @@ def _finished(path: Path, own: ConfigDict) -> dict | None:
     return results if results and reported == now else None
 
 
-def _search(
-    own: ConfigDict, questions: Sequence[Question], record: RunRecord, place: Place
-) -> dict:
-    launch = place.launch
-    Console(stderr=True, highlight=False).print(f"{own.search.strategy} in {record.path}")
-    launch.models.keep_only(own)
-    results = search.run(own, questions, launch.place(record, own))
-    results |= {"settings": _depends(own, questions)}
-    write_json_atomic(record.path / "results.json", results)
-    return results
+def _begun(own: ConfigDict, record: RunRecord, place: Place) -> Place:
+    """The place of a run, without results that were reported with other settings."""
+    if place.team.leads:
+        (record.path / "results.json").unlink(missing_ok=True)
+    return place.launch.place(record, own)
+
+
+def _search(own: ConfigDict, questions: Sequence[Question], place: Place) -> None:
+    Console(stderr=True, highlight=False).print(f"{own.search.strategy} in {place.path}")
+    place.launch.models.keep_only(own)
+    results = search.run(own, questions, place)
+    if results is not None:
+        results |= {"settings": _depends(own, questions)}
+        write_json_atomic(place.path / "results.json", results)
 
 
 def _summary(own: ConfigDict, results: Mapping) -> dict:

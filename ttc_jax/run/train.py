@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ttc_jax.core.boards import Board
 from ttc_jax.core.checkpoint import Checkpoints
-from ttc_jax.core.mesh import make_mesh, parameter_shardings
+from ttc_jax.core.mesh import gathered, joint_mesh, own_mesh, parameter_shardings
 from ttc_jax.core.records import write_json_atomic
 from ttc_jax.data.batches import Shape
 from ttc_jax.data.sources import Question
@@ -79,8 +79,12 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     return depends
 
 
-def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict:
-    """Trains, or goes on training, chooses a checkpoint and exports it; what it came to."""
+def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
+    """Trains, or goes on training, chooses a checkpoint and exports it; what it came to.
+
+    Processes of a team train one model together, on a mesh over all of their devices; None in all
+    but the first.
+    """
     # ---------------------------------------------------------------- base and examples
     by_id = {question.id: question for question in questions}
     model, tokenizer, files = _base(config, place.cache_dir)
@@ -102,7 +106,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
         value_loss if verifier else language_loss,
         _optimiser(config),
         _numerics(config),
-        mesh=make_mesh(config.mesh.data, config.mesh.model),
+        mesh=joint_mesh(config.mesh.data, config.mesh.model),
         steps=config.train.steps,
         seed=config.seed,
         trained=config.train.trained or (lora.TRAINED if config.train.lora.rank else ""),
@@ -111,11 +115,13 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     with (
         Grader(**config.grade.to_dict()) as grader,
         Checkpoints(place.path / "checkpoints") as checkpoints,
-        Board(place.path / "tensorboard") as board,
+        Board(place.path / "tensorboard", writes=place.team.leads) as board,
     ):
         evaluate = _held_out(config, learner, found, tried, inside, grader) if verifier else None
 
         def report(line: Mapping) -> None:
+            if not place.team.leads:
+                return
             place.metrics.append({"start": place.start, **line})
             board.add(line["step"], {k: v for k, v in line.items() if k != "step"})
 
@@ -155,7 +161,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
             dtype=config.train.export_dtype or None,
             replace=True,
         )
-    return results
+    return results if place.team.leads else None
 
 
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
@@ -213,7 +219,7 @@ def _plan(config: ConfigDict) -> Plan:
 def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, Path]:
     """The model to train, its tokenizer, and the directory that the tokenizer's files are in."""
     t, models = config.train, cache_dir / "models"
-    mesh = make_mesh(config.mesh.data, config.mesh.model)
+    mesh = joint_mesh(config.mesh.data, config.mesh.model)
     files = checkpoint_directory(config.model.path, models)
     if t.scratch.layers:
         tokenizer = load_tokenizer(files)
@@ -243,14 +249,17 @@ def _base(config: ConfigDict, cache_dir: Path) -> tuple[Transformer, Tokenizer, 
 
 def _held_out(config, learner, found: Lesson, tried, inside, grader) -> HeldOut:
     choices = [s for s, kept in zip(found.solutions, inside, strict=True) if kept]
-    shape = held_out_shape(tried, Shape(1, 0), config.mesh.data)
+    shape = held_out_shape(tried, Shape(1, 0), learner.mesh.shape["data"])
     return HeldOut(learner, tried, choices, shape, grader=grader, n=config.train.best_of)
 
 
 def _select(
     config, learner: Learner, checkpoints, done: Trained, tokenizer, questions, apart, grader, place
 ) -> dict[int, list[float]]:
-    """pass@1 of every kept checkpoint on held-out questions; continued after a kill."""
+    """pass@1 of every kept checkpoint on held-out questions; continued after a kill.
+
+    The first process of a team samples, on its own devices.
+    """
     file = place.path / "selection.json"
     shares = {int(step): v for step, v in (read_json(file) if file.exists() else {}).items()}
     some = [questions[id] for id in sorted(apart)][: config.train.select_questions or None]
@@ -258,14 +267,19 @@ def _select(
         if step in shares:
             continue
         model = _as_policy(config, learner, checkpoints.restore(step, learner.abstract).params)
-        policy = asked(config, model, tokenizer)
-        shares[step] = pass_at_1(
-            parse(config.train.select), some, policy, grader, settings.batch(config)
-        )
-        write_json_atomic(file, {str(step): values for step, values in shares.items()})
-    return shares
+        if place.team.leads:
+            shares[step] = pass_at_1(
+                parse(config.train.select), some, asked(config, model, tokenizer), grader,
+                settings.batch(config),
+            )  # fmt: skip
+            write_json_atomic(file, {str(step): values for step, values in shares.items()})
+    place.team.wait()
+    return {int(step): values for step, values in read_json(file).items()}
 
 
 def _as_policy(config: ConfigDict, learner: Learner, params: Arrays) -> Transformer:
     model = lora.merged(learner.model(params, settings.dtype(config)))
-    return jax.device_put(model, parameter_shardings(model, learner.mesh))
+    if jax.process_count() > 1:
+        model = gathered(model, learner.mesh)
+    mesh = own_mesh(config.mesh.data, config.mesh.model)
+    return jax.device_put(model, parameter_shardings(model, mesh))

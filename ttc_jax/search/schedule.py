@@ -9,12 +9,13 @@ two segments.
 """
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ttc_jax.core.flops import Ledger
+from ttc_jax.core.team import Supply
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.batch import Job, Place, question_key
 from ttc_jax.decode.engine import Engine
@@ -43,15 +44,19 @@ class Scheduler:
         policy: Policy,
         scorer: Scorer | None = None,
         batch: Batch | None = None,
+        supply: Supply[Question] | None = None,
     ):
-        """Plans and allocates; raises ValueError, with the numbers, for what cannot be run."""
-        names = Counter(question.id for question in questions)
-        twice = [name for name, count in names.items() if count > 1]
+        """Plans for all `questions` and allocates; they are taken from `supply`, if there is one.
+
+        Raises ValueError, with the numbers, for what cannot be run.
+        """
+        names = [question.id for question in questions]
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise ValueError(f"question {twice[0]!r} is given {names[twice[0]]} times")
+            raise ValueError(f"question {twice[0]!r} is given {names.count(twice[0])} times")
         batch = batch or Batch()
         self.strategy, self.policy, self.scorer = strategy, policy, scorer
-        self._questions = deque(questions)
+        self._questions = Supply(questions, names) if supply is None else supply
         self._plan = plan(strategy, questions, policy, scorer, batch)
         self._reader = StepReader(policy, strategy.stepwise)
         self.forest = Forest(
@@ -138,13 +143,15 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Take questions in flight, each on the replica with the fewest."""
-        fresh = []
+        fresh, held = [], Counter(flight.replica for flight in self._flights)
         while self._questions:
-            held = Counter(flight.replica for flight in self._flights)
             replica = min(range(self.forest.replicas), key=lambda r: held[r])
             if held[replica] == self._plan.questions:
                 break
-            question, root = self._questions.popleft(), Node(-1)
+            question, root = self._questions.take(), Node(-1)
+            if question is None:
+                break
+            held[replica] += 1
             flight = Flight(
                 question, self.strategy.search(root), replica, question_key(question.id), [root]
             )

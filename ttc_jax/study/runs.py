@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ttc_jax.core.records import key_of, read_metrics
+from ttc_jax.core.records import key_of, read_all_metrics
 from ttc_jax.core.samples import read_columns
 from ttc_jax.search.names import parse
 from ttc_jax.search.strategy import Strategy
@@ -71,29 +71,33 @@ class Run:
         Raises:
           ValueError: metrics.jsonl cannot be read.
         """
-        file = self.path / "metrics.jsonl"
         try:
-            lines = list(read_metrics(file)) if file.exists() else []
+            lines = list(read_all_metrics(self.path))
             if self.job == "probe":
                 return _of_probe(_json(self.path / "results.json") or {})
             return _of_steps(lines) if self.job == "train" else _of_starts(lines)
         except (ValueError, KeyError) as error:
-            raise ValueError(f"{file} cannot be read ({error}); delete its broken lines") from error
+            raise ValueError(
+                f"{self.path}/metrics*.jsonl cannot be read ({error}); delete its broken lines"
+            ) from error
 
 
 def _of_starts(lines: Sequence[Mapping]) -> dict[str, Any]:
-    """Of lines that count from the beginning of their start: the last of each."""
-    last: dict[int, dict] = {}
+    """Of lines that count from the beginning of their start: the last of each process."""
+    last: dict[tuple[int, int], dict] = {}
+    seconds: dict[int, float] = {}
     for line in lines:
-        last.setdefault(line["start"], {}).update(line)
+        last.setdefault((line["start"], line["process"]), {}).update(line)
+    for (start, _), line in last.items():
+        seconds[start] = max(seconds.get(start, 0.0), line.get("seconds", 0.0))
     ledger: dict[str, Counter] = {}
     for line in last.values():
         for phase, counts in line.get("ledger", {}).items():
             ledger.setdefault(phase, Counter()).update(counts)
     return {
-        "seconds": sum(line.get("seconds", 0.0) for line in last.values()),
+        "seconds": sum(seconds.values()),
         "tokens": sum(line.get("new_tokens", 0) for line in last.values()),
-        "starts": len(last),
+        "starts": len(seconds),
         "ledger": {phase: dict(counts) for phase, counts in ledger.items()},
     }
 
