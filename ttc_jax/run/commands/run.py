@@ -9,18 +9,31 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from ttc_jax.core import processes
+
 USAGE = """\
 ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ...] [--traceback]
+               [--coordinator=HOST:PORT --processes=N --process=I] [--coordinator_timeout_s=S]
 
   --config     an experiment, e.g. configs/smollm2.py; variants after a colon (...py:tiny)
   --config.*   changes one setting, e.g. --config.sample.n=32
   --workdir    where samples and results go; the same command continues what is there
-  --traceback  shows where an error came from"""
+  --traceback  shows where an error came from
+
+Where JAX detects a cluster (Cloud TPU, SLURM, Kubernetes, Open MPI), its processes run together:
+
+  --coordinator  where process 0 listens; names the processes instead of the cluster
+  --processes    how many there are; 1 alone: this one, whatever the cluster
+  --process      the number of this one, from 0
+  --coordinator_timeout_s  seconds in which all have to come; default: 300"""
 
 
 def main(argv: Sequence[str]) -> None:
     """Does the experiment, or what is left of it, and prints what it came to."""
     values = _parse(argv)
+    processes.start(
+        values.coordinator, values.processes, values.process, values.coordinator_timeout_s
+    )
     from ttc_jax.run.job import run  # after parsing: importing jax takes seconds
 
     overrides = config_flags.get_override_values(values["config"])
@@ -37,6 +50,10 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_string("coordinator", None, "", flag_values=values)
+    flags.DEFINE_integer("processes", None, "", flag_values=values)
+    flags.DEFINE_integer("process", None, "", flag_values=values)
+    flags.DEFINE_float("coordinator_timeout_s", 300.0, "", flag_values=values)
     flags.DEFINE_bool("traceback", False, "", flag_values=values)
     for value in (arg[9:] for arg in argv if arg.startswith("--config=")):
         if not Path(value.split(":")[0]).is_file():
