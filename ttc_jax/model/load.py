@@ -204,6 +204,12 @@ def _read(entries, places: list[Place], shardings, dtype) -> dict[str, jax.Array
     arrays: dict[str, jax.Array] = {}
     context = ocp.Context()
     context.checkpoint_layout = ocp.options.CheckpointLayout.SAFETENSORS
+    if all(sharding.is_fully_addressable for sharding in shardings):
+        # Onto this process's own devices: the others may be doing something else.
+        own = context.multiprocessing
+        own.primary_host = jax.process_index()
+        own.active_processes = {jax.process_index()}
+        own.barrier_sync_key_prefix = f"process_{jax.process_index()}"
     with context:
         for file, tensors in wanted.items():
             loaded = ocp.load(file, tensors)

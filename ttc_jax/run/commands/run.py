@@ -10,15 +10,18 @@ from absl import flags
 from ml_collections import config_flags
 
 from ttc_jax.core import processes
+from ttc_jax.run.commands.local import run_here
 
 USAGE = """\
 ttc run --config=FILE[:VARIANT,...] --workdir=DIR [--config.NAME=VALUE ...] [--traceback]
+               [--local_processes=N]
                [--coordinator=HOST:PORT --processes=N --process=I] [--coordinator_timeout_s=S]
 
   --config     an experiment, e.g. configs/smollm2.py; variants after a colon (...py:tiny)
   --config.*   changes one setting, e.g. --config.sample.n=32
   --workdir    where samples and results go; the same command continues what is there
   --traceback  shows where an error came from
+  --local_processes=N  as N processes on this machine, one for each core or accelerator
 
 Where JAX detects a cluster (Cloud TPU, SLURM, Kubernetes, Open MPI), its processes run together:
 
@@ -31,6 +34,10 @@ Where JAX detects a cluster (Cloud TPU, SLURM, Kubernetes, Open MPI), its proces
 def main(argv: Sequence[str]) -> None:
     """Does the experiment, or what is left of it, and prints what it came to."""
     values = _parse(argv)
+    if values.local_processes is not None:
+        rest = [arg for arg in argv if not arg.lstrip("-").startswith("local_processes")]
+        run_here(rest, values.local_processes, values.workdir)
+        return
     processes.start(
         values.coordinator, values.processes, values.process, values.coordinator_timeout_s
     )
@@ -50,6 +57,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_integer("local_processes", None, "", flag_values=values)
     flags.DEFINE_string("coordinator", None, "", flag_values=values)
     flags.DEFINE_integer("processes", None, "", flag_values=values)
     flags.DEFINE_integer("process", None, "", flag_values=values)
