@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ttc_jax.core import processes
+from ttc_jax.run.commands import run
+
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH = ROOT / "launch"
 BASH = shutil.which("bash")
@@ -39,6 +42,15 @@ def commands(name: str, *args: str, **env: str) -> list[list[str]]:
     done = script(name, "--dry_run", *args, **env)
     assert done.returncode == 0, done.stderr
     return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def taken(flags: list[str]):
+    """The flags as `ttc run` reads them, which refuses what it does not know."""
+    values = run._parse(flags)
+    processes.check(
+        values.coordinator, values.processes, values.process, values.coordinator_timeout_s
+    )
+    return values
 
 
 def documents(name: str) -> list[dict]:
@@ -297,6 +309,17 @@ def test_kubernetes_accepts_the_objects(name):
             validate.validate(whole, "1.33", strict=True)
 
 
+def test_the_pods_of_a_slice_run_what_ttc_takes():
+    ((container,),) = [
+        job_of(document)["spec"]["template"]["spec"]["containers"]
+        for document in documents("gke_jobset.yaml")
+    ]
+    assert container["command"] == ["ttc", "run"]
+    values = taken(container["args"])
+    chips = container["resources"]["limits"]["google.com/tpu"]
+    assert values.config.mesh.data * values.config.mesh.model == chips
+
+
 def test_the_pods_of_a_job_find_the_first_one():
     service, job = documents("gpu_k8s.yaml")
     name, spec = job["metadata"]["name"], job["spec"]
@@ -315,6 +338,7 @@ def test_the_pods_of_a_job_find_the_first_one():
     ).stdout.splitlines()  # fmt: skip
     assert f"--coordinator={name}-0.{subdomain}:8476" in flags
     assert "--processes=2" in flags and "--process=1" in flags
+    taken(flags)
 
 
 def xpk_manifest(tmp_path: Path, kind: str) -> dict:
@@ -381,7 +405,7 @@ def test_the_task_of_sky_names_its_processes():
     ).stdout.splitlines()  # fmt: skip
     assert words[:2] == ["--extra=gpu", "--"]
     assert words[-3:] == ["--coordinator=10.0.0.5:8476", "--processes=2", "--process=1"]
-    assert "--config=configs/quickstart.py" in words
+    taken(words[2:])
 
 
 # ---------------------------------------------------------------- what is said of it
@@ -398,11 +422,18 @@ def test_the_image_has_the_weights_of_the_environment():
 def test_the_commands_of_the_readme_are_taken():
     text = (LAUNCH / "README.md").read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
-    lines = [shlex.split(line) for line in blocks.replace("\\\n", " ").splitlines()]
-    ours = [line[1:] for line in lines if line[:1] == ["bash"] or "slurm.sbatch" in " ".join(line)]
-    assert {"launch/tpu_pod.sh", "launch/xpk.sh"} <= {line[0] for line in ours}
-    for line in ours:
-        at = next(n for n, word in enumerate(line) if word.startswith("launch/"))
-        commands(line[at].removeprefix("launch/"), *line[at + 1 :], TTC_PYTHON=sys.executable)
+    lines = [shlex.split(line, comments=True) for line in blocks.replace("\\\n", " ").split("\n")]
+    seen = set()
+    for line in filter(None, lines):
+        at = next((n for n, word in enumerate(line) if word.startswith("launch/")), None)
+        if line[:2] == ["ttc", "run"]:
+            taken([word for word in line[2:] if word != "&"])
+        elif line[0] in ("bash", "sbatch"):
+            name, args = line[at].removeprefix("launch/"), line[at + 1 :]
+            seen.add(name)
+            assert commands(name, *args, TTC_PYTHON=sys.executable)
+            if "--" in args:
+                taken(args[args.index("--") + 1 :])
+    assert seen >= {"tpu_pod.sh", "xpk.sh", "slurm.sbatch", "worker.sh", "local.sh"}
     for path in LAUNCH.iterdir():
         assert f"`{path.name}`" in text or path.name == "README.md", path
