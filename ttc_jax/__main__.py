@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from ttc_jax import __version__
+from ttc_jax.core import processes
 from ttc_jax.run.commands import flops, report, run, show, solve
 
 COMMANDS = {"run": run, "show": show, "report": report, "solve": solve, "flops": flops}
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         again = "; the same command continues" if name == "run" else ""
         print(f"\ninterrupted{again}", file=sys.stderr)
+        processes.leave(130)
         return 130
     except (ValueError, OSError, flags.Error) as error:
         if "--traceback" in argv:
@@ -42,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {_short(error)}", file=sys.stderr)
         if "--traceback" not in argv:
             print("(--traceback shows where it came from)", file=sys.stderr)
+        processes.leave(2)
         return 2
+    except BaseException:
+        processes.leave(1)
+        raise
     return 0
 
 

@@ -3,6 +3,7 @@
 """Processes named by flags or found in a cluster; bad names end `ttc run` at once."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -166,6 +167,46 @@ def test_two_processes_of_which_one_has_flags_and_one_is_told_by_slurm_add_up():
     done = end([started([*command, address, "0"]), started(command, **env)])
     assert [code for code, *_ in done] == [0, 0], done
     assert [out.splitlines()[-1] for _, out, _ in done] == ["0 [5, 6]", "1 [5, 6]"]
+
+
+FAILING = """
+import sys, time
+from ttc_jax import __main__
+from ttc_jax.core import processes
+
+address, number = sys.argv[1], int(sys.argv[2])
+
+class Command:
+    USAGE = ""
+
+    @staticmethod
+    def main(argv):
+        processes.start(address, 2, number, 60)
+        print("joined", flush=True)
+        if number == 1:
+            raise ValueError("a wrong setting")
+        time.sleep(600)
+
+__main__.COMMANDS["fail"] = Command
+sys.exit(__main__.main(["ttc", "fail"]))
+"""
+
+
+@pytest.mark.multihost
+def test_a_process_that_fails_and_one_that_is_told_to_end_wait_for_nobody():
+    address = f"localhost:{free_port()}"
+    command = [sys.executable, "-c", FAILING, address]
+    waiting, failing = started([*command, "0"]), started([*command, "1"])
+    try:
+        ((code, _, said),) = end([failing])
+        assert code == 2 and "error: a wrong setting" in said
+        assert waiting.poll() is None
+        begin = time.monotonic()
+        waiting.terminate()
+        assert waiting.wait(timeout=30) == -signal.SIGTERM
+        assert time.monotonic() - begin < 10
+    finally:
+        waiting.kill()
 
 
 def test_the_command_line_ends_with_2_and_names_what_is_missing(tmp_path):

@@ -5,8 +5,10 @@
 jax is imported only once all that can be checked without it is: importing it takes seconds.
 """
 
+import atexit
 import os
 import re
+import sys
 import time
 
 from ttc_jax.core import roll_call
@@ -51,6 +53,8 @@ def start(
         roll_call.join((host, port), process, processes, timeout_s)
     import jax
 
+    # It would take SIGTERM for a notice of preemption that nothing here waits for, and go on.
+    jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(
         coordinator,
         processes,
@@ -59,6 +63,23 @@ def start(
         cluster_detection_method="deactivate",
         initialization_timeout=int(max(deadline - time.monotonic(), 0) + roll_call.GRACE_S),
     )
+
+
+def leave(code: int) -> None:
+    """Lets this process, which failed, end with `code` without waiting for the others.
+
+    JAX would wait for all of them to end, and they for what this one does not do any more. Without
+    it they end too, as JAX misses its heartbeat. A process alone ends as it would.
+    """
+    distributed = sys.modules.get("jax._src.distributed")
+    if distributed is not None and distributed.global_state.client is not None:
+        atexit.register(_end, code)  # runs before what JAX registered earlier
+
+
+def _end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def check(
