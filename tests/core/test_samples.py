@@ -20,7 +20,9 @@ from ttc_jax.core.samples import (
     read_columns,
     read_outline,
     read_samples,
+    stored_questions,
 )
+from ttc_jax.core.team import Team
 
 
 def sample(question="q1", branch=0, **changes) -> Sample:
@@ -192,3 +194,23 @@ def test_a_foreign_shard_is_named(tmp_path):
     pq.write_table(pa.table({"x": [1]}), tmp_path / "000000.parquet")
     with pytest.raises(ValueError, match="without question, branch"):
         SampleStore(tmp_path)
+
+
+def test_processes_of_a_team_write_shards_of_their_own(tmp_path):
+    team = [Team(index, 3) for index in range(3)]
+    for left in (".000001.parquet.tmp", ".000000-1.parquet.tmp", ".000004-7.parquet.tmp"):
+        (tmp_path / left).write_bytes(b"cut")
+    second = SampleStore(tmp_path, team[1])
+    # It clears up for itself, and for a process that there is not any more.
+    assert [path.name for path in tmp_path.iterdir()] == [".000001.parquet.tmp"]
+    first = SampleStore(tmp_path, team[0])
+    assert not list(tmp_path.iterdir())
+    for store, names in ((second, "ab"), (first, "c"), (second, "d")):
+        for name in names:
+            store.append([sample(name)])
+        store.flush()
+    shards = sorted(path.name for path in tmp_path.iterdir())
+    assert shards == ["000000-1.parquet", "000000.parquet", "000001-1.parquet"]
+    assert [row.question for row in read_samples(tmp_path)] == list("abcd")
+    assert stored_questions(tmp_path) == SampleStore(tmp_path, team[2]).done() == set("abcd")
+    assert stored_questions(tmp_path / "nothing") == frozenset()

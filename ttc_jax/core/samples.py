@@ -131,9 +131,12 @@ class SampleStore:
             same question.
         """
         self.directory = Path(directory)
-        check_writable(self.directory)
         self._process = team.index if team else 0
-        for stale in self.directory.glob(f".*{TEMPORARY}"):
+        if self._process:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        else:
+            check_writable(self.directory)
+        for stale in self.directory.glob(f".[0-9]*{TEMPORARY}"):
             owner = _writer(stale.name)
             if owner == self._process or team is None or owner >= team.count:
                 stale.unlink(missing_ok=True)

@@ -105,14 +105,16 @@ def _best(evidence: Evidence) -> Iterator[str]:
         points, key=lambda p: (round(float(p[0].right.mean()), 9), -p[0].budget, p[0].strategy)
     )
     (accuracy,) = evidence.intervals([top.right])
-    (first,) = evidence.intervals([curves[0].points[0].right])
-    greedy = ""
+    one = greedy = ""
+    if curves[0]:  # majority of one sample
+        (first,) = evidence.intervals([curves[0].points[0].right])
+        one = f"one sample is right {shown(first)} of the time, "
     if answers := evidence.greedy_answers("base"):
         (value,) = evidence.intervals([answers.right])
         greedy = f"the greedy answer {shown(value)}, "
     yield (
-        f"{len(evidence.questions)} questions: one sample is right {shown(first)} of the time, "
-        f"{greedy}{top.strategy} with {top.rule}{by}, the best strategy, {shown(accuracy)}."
+        f"{len(evidence.questions)} questions: {one}{greedy}{top.strategy} with {top.rule}{by}, "
+        f"the best strategy, {shown(accuracy)}."
     )
 
 

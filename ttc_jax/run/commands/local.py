@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several processes of one run on this machine: started, watched, ended together."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 POLL_S = 0.2
 GRACE_S = 10.0  # for the others, once one has failed
 
@@ -43,12 +46,17 @@ def _start(argv: Sequence[str], index: int, count: int, log: Path | None) -> sub
     command = [sys.executable, "-m", "ttc_jax", "run", *argv]
     command += [f"--processes={count}", f"--process={index}"]
     own = os.environ | {"JAX_LOCAL_DEVICE_IDS": str(index)}
+    start = partial(subprocess.Popen, command, env=own, preexec_fn=_end_with_parent)
     if log is None:
-        return subprocess.Popen(command, env=own)
+        return start()
     with open(log, "ab") as file:
-        return subprocess.Popen(
-            command, env=own, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
+        return start(stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+
+def _end_with_parent() -> None:
+    """Has Linux kill this process when its parent is killed, which could not end it any more."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(running: Sequence[subprocess.Popen], logs: Sequence[Path | None]) -> None:
