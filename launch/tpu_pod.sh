@@ -19,6 +19,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/env.sh
+((BASH_VERSINFO[0] > 3)) || fail "this is bash $BASH_VERSION; install bash 4.4 or newer"
 NAME="" ZONE="" TYPE="" NFS="" RUNTIME="" TRIES=20 KEEP="" POLL_S="${TTC_POLL_S:-30}"
 PROJECT=() HOW=()
 while (($#)); do

@@ -48,6 +48,7 @@ if [[ -n "$DRY_RUN" ]]; then
     run .venv/bin/ttc run "$@"
     exit
 fi
+export PYTHONUNBUFFERED=1  # lines are shown as they come
 (
     echo "$BASHPID" >.ttc.pid
     exec .venv/bin/ttc run "$@"

@@ -16,6 +16,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/env.sh
+((BASH_VERSINFO[0] > 3)) || fail "this is bash $BASH_VERSION; install bash 4.4 or newer"
 WORKLOAD="" CLUSTER="" ZONE="" TYPE="" IMAGE="" STORAGE="" SLICES=1 RESTARTS=100
 PROJECT=()
 while (($#)); do
