@@ -39,7 +39,7 @@ def documents(name: str) -> list[dict]:
 # ---------------------------------------------------------------- clusters
 
 
-@pytest.mark.parametrize("per", ["gpu", "node"])
+@pytest.mark.parametrize("per", ["gpu", "node"], ids="by_{}".format)  # not the mark gpu
 def test_slurm_starts_a_process_for_each_gpu_or_node(per):
     nodes = {"SLURM_JOB_NUM_NODES": "4", "SLURM_GPUS_ON_NODE": "8"}
     made = commands("slurm.sbatch", f"--per={per}", *RUN, **nodes, TTC_PYTHON=sys.executable)
