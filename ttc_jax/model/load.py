@@ -14,8 +14,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 from orbax.checkpoint import v1 as ocp
 
@@ -25,12 +23,13 @@ from ttc_jax.model.gguf_file import packaged_gguf
 from ttc_jax.model.headers import Entry, read_headers
 from ttc_jax.model.hf_config import shape_from_hf, shape_to_hf
 from ttc_jax.model.names import Place, canonical, place, value_head
+from ttc_jax.model.random_models import random_checkpoint
 from ttc_jax.model.settings import read_json
-from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.shape import ModelShape, preset
 from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, abstract
-from ttc_jax.model.weights import Tensor, new_directory, write_tensors
+from ttc_jax.model.weights import new_directory, tensors_of, write_tensors
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -41,6 +40,8 @@ TOKENIZER_FILES = (
     "generation_config.json",
     "chat_template.jinja",
 )
+# Beginnings of names of checkpoints, which are no paths.
+NAMED = ("package:", "builtin:", "random:", "preset:")
 _BUILTIN = Path(__file__).parent / "builtin"
 # What a value head saved for another task may lack; it is then zero.
 _OPTIONAL = ("score.bias",)
@@ -52,7 +53,8 @@ def load_checkpoint(
     """The model and tokenizer of a checkpoint.
 
     `path` is a Hugging Face directory, a .gguf file, "package:NAME" for the GGUF file inside an
-    installed package, or "builtin:NAME" for what comes with this one. A GGUF file is converted
+    installed package, "builtin:NAME" for what comes with this one, or "random:NAME" for a small
+    random model of the family of a preset. The first GGUF file and the random model are written
     once, into cache_dir/checkpoints. Weights become `dtype` and are read straight into their shards
     on `mesh` (default: one device).
 
@@ -73,24 +75,52 @@ def load_checkpoint(
 
 
 def checkpoint_directory(path, cache_dir=None) -> Path:
-    """The Hugging Face directory that `path` names, converted from GGUF where it must be.
+    """The Hugging Face directory that `path` names, converted from GGUF or drawn where it must be.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: `path` is neither a directory nor a GGUF file, or cache_dir is not given.
+        ValueError: `path` is neither a directory nor a GGUF file, or a shape without weights, or
+            cache_dir is not given.
     """
-    if str(path).startswith("package:"):
-        path = packaged_gguf(str(path).removeprefix("package:"))
-    path = _builtin(str(path)) if str(path).startswith("builtin:") else Path(path)
+    kind, _, name = str(path).partition(":")
+    if kind == "random":
+        return random_checkpoint(name, _cache(path, cache_dir))
+    path = _found(str(path))
     if path.is_dir():
         return path
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint at {path}: there is no such file or directory")
     if path.suffix != ".gguf":
         raise ValueError(f"{path} is neither a checkpoint directory nor a .gguf file")
+    return converted(path, _cache(path, cache_dir))
+
+
+def _cache(path, cache_dir) -> Path:
     if cache_dir is None:
         raise ValueError(f"{path} must be converted first; name a cache_dir for the result")
-    return converted(path, Path(cache_dir))
+    return Path(cache_dir)
+
+
+def check_checkpoint(path: str) -> None:
+    """Raises as `checkpoint_directory` where `path` names nothing; nothing is read or written."""
+    kind, _, name = path.partition(":")
+    if kind == "random":
+        preset(name)
+    elif not _found(path).exists():
+        raise FileNotFoundError(f"no checkpoint at {path}: there is no such file or directory")
+
+
+def _found(path: str) -> Path:
+    """Where a checkpoint lies that is not drawn at random."""
+    kind, _, name = path.partition(":")
+    if kind == "package":
+        return packaged_gguf(name)
+    if kind == "builtin":
+        return _builtin(path)
+    if kind == "preset":
+        preset(name)
+        raise ValueError(f"{path} is a shape without weights: `ttc plan` takes it, but no job runs")
+    return Path(path)
 
 
 def _builtin(path: str) -> Path:
@@ -251,8 +281,7 @@ def save_checkpoint(
             raise FileExistsError(f"{path} is no checkpoint that could be replaced; name another")
     config = shape_to_hf(model.shape) | {"dtype": str(jnp.dtype(dtype or model.embed.dtype))}
     config |= _special_ids(tokenizer_dir)
-    leaves = jax.tree_util.tree_flatten_with_path(model)[0]
-    tensors = [_tensor(path_name(where), leaf, model.shape, dtype) for where, leaf in leaves]
+    tensors = tensors_of(model, dtype)
     if jax.process_index():
         for tensor in tensors:
             tensor.read()
@@ -274,16 +303,3 @@ def _special_ids(tokenizer_dir) -> dict:
     tokenizer = load_tokenizer(tokenizer_dir)
     eos = list(tokenizer.eos) or None
     return {"bos_token_id": tokenizer.bos, "eos_token_id": eos, "pad_token_id": tokenizer.pad}
-
-
-def _tensor(path: str, leaf: jax.Array, shape: ModelShape, dtype) -> Tensor:
-    where = place(path, leaf.shape, shape)
-    dtype = jnp.dtype(dtype or leaf.dtype)
-
-    def read() -> np.ndarray:
-        whole = leaf
-        if not leaf.is_fully_addressable:
-            whole = multihost_utils.process_allgather(leaf, tiled=True)
-        return np.asarray(whole).astype(dtype).reshape(where.dims)
-
-    return Tensor(where.name, leaf.size * dtype.itemsize, read)

@@ -6,6 +6,7 @@ A `ModelShape` is everything that the forward pass needs to know beside the weig
 per family, no branches on names. Llama, SmolLM2, Mistral, Qwen and Gemma are values of it.
 """
 
+import difflib
 import functools
 from dataclasses import dataclass, replace
 
@@ -215,6 +216,9 @@ PRESETS: dict[str, ModelShape] = {
     "meta-llama/Llama-3.1-8B-Instruct": _llama(
         128_256, 4096, 32, 32, 8, 14_336, 131_072, rope_theta=5e5, rope_scaling=_LLAMA3_ROPE
     ),
+    "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data": _llama(
+        128_256, 4096, 32, 32, 8, 14_336, 131_072, rope_theta=5e5, rope_scaling=_LLAMA3_ROPE
+    ),
     "meta-llama/Llama-3.1-70B-Instruct": _llama(
         128_256, 8192, 80, 64, 8, 28_672, 131_072, rope_theta=5e5, rope_scaling=_LLAMA3_ROPE
     ),
@@ -234,6 +238,10 @@ PRESETS: dict[str, ModelShape] = {
     "Qwen/Qwen2.5-7B-Instruct": _qwen2(152_064, 3584, 28, 28, 4, 18_944, 32_768, 1e6, False),
     "Qwen/Qwen2.5-Math-1.5B-Instruct": _qwen2(151_936, 1536, 28, 12, 2, 8960, 4096, 1e4, True),
     "Qwen/Qwen2.5-Math-7B-Instruct": _qwen2(152_064, 3584, 28, 28, 4, 18_944, 4096, 1e4, False),
+    "Qwen/Qwen2.5-Math-PRM-7B": replace(
+        _qwen2(152_064, 3584, 28, 28, 4, 18_944, 4096, 1e4, False),
+        value_classes=2, value_hidden=3584,
+    ),
     "Qwen/Qwen3-0.6B": _qwen3(1024, 28, 16, 3072, True),
     "Qwen/Qwen3-1.7B": _qwen3(2048, 28, 16, 6144, True),
     "Qwen/Qwen3-8B": _qwen3(4096, 36, 32, 12_288, False),
@@ -243,3 +251,11 @@ PRESETS: dict[str, ModelShape] = {
     "google/gemma-3-270m": _gemma3(640, 18, 4, 1, 2048, 512),
     "google/gemma-3-1b-it": _gemma3(1152, 26, 4, 1, 6912, 512),
 }
+
+
+def preset(name: str) -> ModelShape:
+    """The shape in `PRESETS` called `name`; ValueError names the nearest ones, or all of them."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.3) or sorted(PRESETS)
+        raise ValueError(f"there is no preset {name!r}; there is {', '.join(near)}")
+    return PRESETS[name]

@@ -11,10 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from safetensors.numpy import save_file
 
+from ttc_jax.core.mesh import path_name
 from ttc_jax.model.headers import INDEX, SINGLE
+from ttc_jax.model.names import place
+from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.transformer import Transformer
 
 SHARD_BYTES = 4 * 2**30
 
@@ -26,6 +33,25 @@ class Tensor:
     name: str
     nbytes: int
     read: Callable[[], np.ndarray]
+
+
+def tensors_of(model: Transformer, dtype=None) -> list[Tensor]:
+    """All weights of a model under their names in checkpoints, in `dtype` (default: their own)."""
+    leaves = jax.tree_util.tree_flatten_with_path(model)[0]
+    return [_tensor(path_name(where), leaf, model.shape, dtype) for where, leaf in leaves]
+
+
+def _tensor(path: str, leaf: jax.Array, shape: ModelShape, dtype) -> Tensor:
+    where = place(path, leaf.shape, shape)
+    dtype = jnp.dtype(dtype or leaf.dtype)
+
+    def read() -> np.ndarray:
+        whole = leaf
+        if not leaf.is_fully_addressable:
+            whole = multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(whole).astype(dtype).reshape(where.dims)
+
+    return Tensor(where.name, leaf.size * dtype.itemsize, read)
 
 
 @contextmanager

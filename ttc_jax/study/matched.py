@@ -6,13 +6,12 @@ Both models cost their pretraining once and inference for every query. What the 
 in pretraining, spread over the queries, it may spend on thinking longer.
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttc_jax.core.flops import CONVENTIONS, inference, pretraining
-from ttc_jax.model.shape import PRESETS
+from ttc_jax.model.shape import preset
 
 # Those that price a generation; "counted" has nothing to price without a run.
 PRICED = tuple(name for name in CONVENTIONS if name != "counted")
@@ -63,11 +62,7 @@ class Pair:
         Raises:
           ValueError: an unknown name, with those alike; else as the class.
         """
-        for name in (small, large):
-            if name not in PRESETS:
-                near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.3) or sorted(PRESETS)
-                raise ValueError(f"there is no preset {name!r}; there is {', '.join(near)}")
-        return cls(PRESETS[small].params, PRESETS[large].params, small_data, large_data)
+        return cls(preset(small).params, preset(large).params, small_data, large_data)
 
     @property
     def saved(self) -> float:
