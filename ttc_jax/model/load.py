@@ -101,13 +101,22 @@ def _cache(path, cache_dir) -> Path:
     return Path(cache_dir)
 
 
-def check_checkpoint(path: str) -> None:
-    """Raises as `checkpoint_directory` where `path` names nothing; nothing is read or written."""
+def check_checkpoint(path: str, *, tokenizer_only: bool = False) -> None:
+    """Raises as `load_checkpoint` for what can be told without reading weights.
+
+    With `tokenizer_only` a directory need not hold a model. Nothing is converted or written.
+    """
     kind, _, name = path.partition(":")
     if kind == "random":
         preset(name)
-    elif not _found(path).exists():
-        raise FileNotFoundError(f"no checkpoint at {path}: there is no such file or directory")
+        return
+    found = _found(path)
+    if not found.exists():
+        raise FileNotFoundError("there is no such file or directory")
+    if found.is_dir():
+        load_tokenizer(found)
+        if not tokenizer_only:
+            read_shape(found)
 
 
 def _found(path: str) -> Path:

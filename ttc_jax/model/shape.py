@@ -240,7 +240,8 @@ PRESETS: dict[str, ModelShape] = {
     "Qwen/Qwen2.5-Math-7B-Instruct": _qwen2(152_064, 3584, 28, 28, 4, 18_944, 4096, 1e4, False),
     "Qwen/Qwen2.5-Math-PRM-7B": replace(
         _qwen2(152_064, 3584, 28, 28, 4, 18_944, 4096, 1e4, False),
-        value_classes=2, value_hidden=3584,
+        value_classes=2,
+        value_hidden=3584,
     ),
     "Qwen/Qwen3-0.6B": _qwen3(1024, 28, 16, 3072, True),
     "Qwen/Qwen3-1.7B": _qwen3(2048, 28, 16, 6144, True),

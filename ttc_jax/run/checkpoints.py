@@ -4,6 +4,7 @@
 
 from pathlib import Path
 
+from ttc_jax.model.load import NAMED
 from ttc_jax.model.settings import read_json
 from ttc_jax.verify.likelihood import LIKELIHOOD
 
@@ -15,7 +16,7 @@ def identity(path: str) -> str:
     settings, wherever the pipeline lies; of any other it is the path. A training job leaves its
     checkpoint in a folder of its work directory, so its config.json lies beside that folder.
     """
-    if path in ("", LIKELIHOOD) or path.startswith(("package:", "builtin:")):  # names, not paths
+    if path in ("", LIKELIHOOD) or path.startswith(NAMED):  # names, not paths
         return path
     made = read_json(Path(path).parent / "config.json")
     stage = made["config"].get("stage", "") if "samples_depend_on" in made else ""

@@ -31,6 +31,21 @@ def pipeline_defaults(*, rows: int) -> ConfigDict:
     return config
 
 
+def stage_defaults(config: ConfigDict, job: str) -> ConfigDict:
+    """A whole config of a job for a stage of a pipeline.
+
+    Settings of the job that the pipeline has itself, in groups such as model, data or sample, are
+    the pipeline's until the stage is given its own.
+    """
+    stage = defaults(job)
+    stage.seed = config.get_oneway_ref("seed")
+    for group, own in config.items():
+        if isinstance(own, ConfigDict) and group in stage and group != "report":
+            for name in own:
+                stage[group][name] = own.get_oneway_ref(name)
+    return stage
+
+
 def defaults(job: str) -> ConfigDict:
     """A whole config of a job; the settings that other jobs read are in it too."""
     config = ConfigDict()
@@ -38,8 +53,10 @@ def defaults(job: str) -> ConfigDict:
     config.seed = 0
     config.cache_dir = ""  # "": $TTC_CACHE, else ttc_jax in $XDG_CACHE_HOME or ~/.cache
 
-    # Model: a Hugging Face directory, a .gguf file, package:NAME for weights inside a package, or
-    # builtin:NAME for a model, or a tokenizer to train from scratch, that comes with ttc_jax.
+    # Model: a Hugging Face directory, a .gguf file, package:NAME for weights inside a package,
+    # builtin:NAME for a model, or a tokenizer to train from scratch, that comes with ttc_jax, or
+    # random:NAME for a small random model of the family of a preset (model/shape.py). preset:NAME
+    # is a shape without weights, which can be planned with and not run.
     config.model = ConfigDict()
     config.model.path = ""
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; trained ones are float32
@@ -58,6 +75,8 @@ def defaults(job: str) -> ConfigDict:
     config.prompt.style = "few_shot"
     config.prompt.examples = ()  # (question, solution) pairs
     config.prompt.template = ""  # of few_shot, with {question} and {solution}; "": the usual one
+    config.prompt.system = ""  # of chat: a turn before all others; "": none
+    config.prompt.instruction = ""  # of chat: a user's turn with {question}; "": the usual one
 
     # Sampling.
     config.sample = ConfigDict()

@@ -13,6 +13,7 @@ from ttc_jax.core.team import Team
 from ttc_jax.run import pipeline, settings, stage
 from ttc_jax.run.models import Models
 from ttc_jax.run.place import Launch
+from ttc_jax.run.weights import check_weights
 
 
 def run(
@@ -40,6 +41,7 @@ def run(
         return pipeline.run(config, workdir, launch)
     stage.check(config)
     stage.check_source(config)
+    check_weights({"": config}, config)
     with team.leader_first():
         questions = settings.questions(config, cache_dir)
     depends = stage.depends_on(config, questions)

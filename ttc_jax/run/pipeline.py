@@ -27,6 +27,7 @@ from ttc_jax.model.settings import read_json
 from ttc_jax.run import settings, stage
 from ttc_jax.run.models import Models
 from ttc_jax.run.place import Launch
+from ttc_jax.run.weights import check_weights
 from ttc_jax.study.settings import ReportSettings
 
 WORKDIR = "{workdir}"
@@ -44,6 +45,8 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
     """
     path = Path(workdir).expanduser().absolute()
     stages = check(config, path)
+    left = {name: own for name, own in stages.items() if not _finished(path / name, own)}
+    check_weights(left, config, path)
     config = config.copy_and_resolve_references()
     config.order = tuple(stages)
     asked: dict[str, list[Question]] = {}

@@ -24,6 +24,9 @@ from ttc_jax.verify.scorer import AGGREGATES
 # What a policy was trained for: nothing in particular, or to revise, by one recipe or the other.
 POLICY_KINDS = ("base", "revision", "restem")
 
+# Texts of a prompt that a config may have of its own, with the style they are for.
+WORDS = {"template": "few_shot", "system": "chat", "instruction": "chat"}
+
 
 def at_least_1(config: ConfigDict, *names: str) -> None:
     """ValueError for a setting ("group.name") that is below 1, with the name and the value."""
@@ -44,11 +47,12 @@ def check_asking(config: ConfigDict) -> None:
             f"model.kind is {config.model.kind!r}; there are {', '.join(POLICY_KINDS)}, and '' for "
             f"what the checkpoint's training job says"
         )
-    if config.prompt.get("template", "") and config.prompt.style != "few_shot":
-        raise ValueError(
-            f"prompt.template is {config.prompt.template!r}, which is for prompt.style = "
-            f"'few_shot', not {config.prompt.style!r}; chat has the checkpoint's own"
-        )
+    for name, style_of in WORDS.items():
+        if config.prompt.get(name, "") and config.prompt.style != style_of:
+            raise ValueError(
+                f"prompt.{name} is {config.prompt[name]!r}, which is for prompt.style = "
+                f"{style_of!r}, not {config.prompt.style!r}; pass --config.prompt.{name}=''"
+            )
     check_answer(config.grade.get("answer", "stated"))
     style(config), dtype(config)
 
@@ -151,9 +155,9 @@ def depends_on(config: ConfigDict, questions: Sequence[Question], *groups: str) 
 
 
 def prompt_depends_on(config: ConfigDict) -> dict:
-    """The settings of the prompt; of the template only one of its own, as runs of old have none."""
+    """The settings of the prompt; its words only where they are its own: runs of old have none."""
     values = config.prompt.to_dict()
-    return {f"prompt.{key}": v for key, v in values.items() if key != "template" or v}
+    return {f"prompt.{key}": v for key, v in values.items() if key not in WORDS or v}
 
 
 def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
@@ -175,9 +179,8 @@ def style(config: ConfigDict) -> Revision:
     """How the policy is asked."""
     examples = tuple(map(tuple, config.prompt.examples))
     chat = config.prompt.style == "chat"
-    template = config.prompt.get("template", "")
-    how = {"template": template} if template else {}
-    return Revision(Chat(examples=examples) if chat else FewShot(examples, **how))
+    how = {name: config.prompt[name] for name in WORDS if config.prompt.get(name, "")}
+    return Revision(Chat(examples=examples, **how) if chat else FewShot(examples, **how))
 
 
 def device() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from ttc_jax.model.load import NAMED
 from ttc_jax.run import settings
 from ttc_jax.search.names import parse
 from ttc_jax.search.sampling import BestOfN
@@ -107,11 +108,7 @@ def _check(config: ConfigDict) -> None:
     settings.check_sampling(config, stepwise=False)
     for group in ("model", "scorer"):
         path = config[group].path
-        if (
-            path not in ("", LIKELIHOOD)
-            and not path.startswith(("package:", "builtin:"))
-            and not Path(path).exists()
-        ):
+        if path not in ("", LIKELIHOOD) and not path.startswith(NAMED) and not Path(path).exists():
             raise FileNotFoundError(
                 f"no checkpoint at {path} (seen from {Path.cwd()}), the {group}.path of a run that "
                 f"the policy was fitted to; pass --config.{group}.path=DIR"
