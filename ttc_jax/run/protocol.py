@@ -15,9 +15,46 @@ from ml_collections import ConfigDict
 
 from ttc_jax.run.defaults import stage_defaults
 
+# Steps as in the paper's prompt (PRM800K): a line each, the answer in a box, then after "####".
+EXAMPLES = (
+    (
+        "What is the sum of the first $20$ positive odd integers?",
+        "The $n$th positive odd integer is $2n - 1$, so the last one is $39$.\n"
+        "They can be paired from both ends: $1 + 39$, $3 + 37$, and so on, each pair with sum "
+        "$40$.\n"
+        "There are $10$ such pairs, so the sum is $10 \\cdot 40 = \\boxed{400}$.\n"
+        "#### 400",
+    ),
+    (
+        "If $f(x) = \\frac{3x - 1}{x + 2}$, for which $x$ is $f(x) = 2$?",
+        "We need $\\frac{3x - 1}{x + 2} = 2$.\n"
+        "Multiplying by $x + 2$ gives $3x - 1 = 2x + 4$.\n"
+        "Then $x = \\boxed{5}$, and the denominator is $7$ there, which is not zero.\n"
+        "#### 5",
+    ),
+    (
+        "Two fair six-sided dice are rolled. What is the probability that the product of the two "
+        "numbers is odd? Express your answer as a common fraction.",
+        "A product is odd only if both factors are odd.\n"
+        "Each die shows an odd number with probability $\\frac{1}{2}$.\n"
+        "The dice do not depend on each other, so the probability is $\\frac{1}{2} \\cdot "
+        "\\frac{1}{2} = \\boxed{\\frac{1}{4}}$.\n"
+        "#### \\frac{1}{4}",
+    ),
+    (
+        "A rectangle has perimeter $28$ and diagonal $10$. What is its area?",
+        "Let the sides be $a$ and $b$.\n"
+        "From the perimeter, $a + b = 14$.\n"
+        "From the diagonal, $a^2 + b^2 = 100$.\n"
+        "Since $(a + b)^2 = a^2 + b^2 + 2ab$, we have $196 = 100 + 2ab$.\n"
+        "So the area is $ab = \\boxed{48}$.\n"
+        "#### 48",
+    ),
+)
+
 TRAINING = ("labels", "prm", "orm", "samples", "revision", "chains", "revision_orm")
 TRAINED = "{workdir}/%s/model"  # where a training stage leaves its model
-PRM = {"scorer.path": TRAINED % "prm"}
+PRM = {"scorer.path": TRAINED % "prm", "scorer.format": "steps"}
 ORM = {"scorer.path": TRAINED % "orm", "scorer.format": "outcome"}
 LIKELIHOOD = {"scorer.path": "likelihood"}
 GREEDY = {"scorer.path": "", "sample.temperature": 0.0}
@@ -55,6 +92,18 @@ def training(config: ConfigDict, kind: str, *, source: str = "", model: str = ""
     return found
 
 
+def few_shot_math(config: ConfigDict) -> None:
+    """Gives a pipeline what all its stages share on MATH, with a prompt of worked examples."""
+    # dir: where train.jsonl and test.jsonl lie; two training questions of MATH have no answer.
+    config.data = ConfigDict({"name": "math", "dir": "", "drop_unanswered": True})
+    config.prompt = ConfigDict({"examples": EXAMPLES})
+    config.sample = ConfigDict({"max_new": 768, "temperature": 0.8, "stop": ("\n\n",)})
+    config.search = ConfigDict({"max_step": 128})
+    config.labels = ConfigDict({"samples": 16, "rollouts": 16, "rounds": 40})
+    config.mesh = ConfigDict({"data": 1, "model": 1})
+    config.grade = ConfigDict({"last_number": False})
+
+
 def add_training(config: ConfigDict, policy: str = "") -> None:
     """Adds the stages of TRAINING for the pipeline's model, or that of the stage `policy`."""
     stages = config.stages
@@ -79,11 +128,11 @@ def prm_searches(budgets: tuple[int, ...]) -> list[str]:
     """Beams and lookahead at budgets that are powers of four, as in figure 3.
 
     Widths are 4 and the root of N. A rollout of k steps makes a beam k + 1 times as dear: of
-    lookahead N is smaller by as much.
+    lookahead N is smaller by as much, and at 4 too small to choose from.
     """
     found = [f"beam(N={N},M=4)" for N in budgets]
     found += [f"beam(N={N})" for N in budgets if N != 16]  # the root of 16 is 4 too
-    found += [f"lookahead(N={N // 2},k=1)" for N in budgets]
+    found += [f"lookahead(N={N // 2},k=1)" for N in budgets if N > 4]
     ahead = [N // 4 for N in budgets if N > 4]
     found += [f"lookahead(N={N},M=4,k=3)" for N in ahead]
     return found + [f"lookahead(N={N},k=3)" for N in ahead if N != 16]
@@ -101,10 +150,15 @@ def ratios(attempts: int) -> list[str]:
 def shrink(config: ConfigDict) -> None:
     """Little of everything, for CPUs: it shows that all stages run, and its figures mean nothing.
 
+    MATH gives way to the word problems of the package, which need no directory.
+
     It takes the last number of a text for the answer, as a verifier cannot learn without a right
     one. A sweep is left to the config file, which knows what is in it.
     """
     config.engine.rows = 64
+    if config.data.name == "math":
+        config.data.name = "word_problems"
+        config.prompt.examples = ()
     config.grade.last_number = True
     config.report.update({"bins": 2, "resamples": 200})
     for name, own in config.stages.items():
