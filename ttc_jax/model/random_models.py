@@ -3,7 +3,7 @@
 """Small random models of known families, "random:NAME": whole jobs run without any checkpoint.
 
 Such a model has all that makes its family what it is (soft caps, windows, biases, rope scaling, the
-value head of a verifier) at a toy size. Its tokenizer reads any text, byte by byte, and has a chat
+value head of a verifier) at a toy size. Its tokenizer reads ASCII letter by letter, and has a chat
 template; digits with a blank before them are tokens, so that samples state a number now and then.
 """
 
@@ -24,7 +24,14 @@ from ttc_jax.model.transformer import Transformer, abstract
 from ttc_jax.model.weights import new_directory, tensors_of, write_tensors
 
 LARGE = 5e9  # a preset with more parameters becomes a toy of twice the width
-_START, _END, _TURN, _STEP = "<|start|>", "<|im_end|>", "<|im_start|>", "<extra_0>"
+_BLANK, _NEWLINE = "Ġ", "Ċ"  # how byte-level vocabularies write them
+_UNKNOWN, _START, _END, _TURN, _STEP = (
+    "<|unknown|>",
+    "<|start|>",
+    "<|im_end|>",
+    "<|im_start|>",
+    "<extra_0>",
+)
 _CHAT = (
     "{%- for message in messages %}"
     "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
@@ -107,14 +114,17 @@ def _drawn(shape: ModelShape) -> Transformer:
 
 
 def _vocabulary() -> Tokenizer:
-    """A token for each byte, for each digit behind a blank, and what marks texts and turns."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    blank = "Ġ"  # how byte-level vocabularies write it
-    merges = [(blank, digit) for digit in "0123456789"]
-    pieces = [*letters, *map("".join, merges)]
-    backend = Tokenizer(models.BPE({piece: at for at, piece in enumerate(pieces)}, merges))
+    """A token for each printable letter of ASCII, for a newline, and for digits behind a blank.
+
+    Whatever is sampled is text of no more tokens; bytes outside ASCII would often be none at all.
+    """
+    letters = [chr(code) for code in range(ord("!"), ord("~") + 1)] + [_BLANK, _NEWLINE]
+    merges = [(_BLANK, digit) for digit in "0123456789"]
+    pieces = [*letters, *map("".join, merges), _UNKNOWN]
+    vocab = {piece: at for at, piece in enumerate(pieces)}
+    backend = Tokenizer(models.BPE(vocab, merges, unk_token=_UNKNOWN))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
-    special = (_START, _END, _TURN, _STEP)
+    special = (_UNKNOWN, _START, _END, _TURN, _STEP)
     backend.add_special_tokens([AddedToken(token, normalized=False) for token in special])
     return backend
