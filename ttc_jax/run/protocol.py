@@ -13,7 +13,7 @@ right ones teach a revision model, whose chains teach the ORM that reads attempt
 
 from ml_collections import ConfigDict
 
-from ttc_jax.run.defaults import stage_defaults
+from ttc_jax.run.defaults import defaults, stage_defaults
 
 # Steps as in the paper's prompt (PRM800K): a line each, the answer in a box, then after "####".
 EXAMPLES = (
@@ -178,3 +178,37 @@ def shrink(config: ConfigDict) -> None:
         train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
         train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
         train.select = "revise(s=2,p=2)" if train.select else ""
+
+
+def math_500(*, policy: str, verifier: str, format: str, system: str) -> ConfigDict:
+    """A sweep of a chat model on the test questions of MATH against a published PRM.
+
+    The settings are those that open replications share: temperature 0.8, the whole vocabulary, at
+    most 2,048 tokens, steps that end at a blank line, the last step's score. A step is cut after
+    256 tokens.
+    """
+    config = defaults("sweep")
+    config.model.path = policy
+    config.scorer.update({"path": verifier, "format": format})
+    config.data.name = "math"
+    config.prompt.update({"style": "chat", "system": system, "instruction": "{question}"})
+    config.sample.max_new = 2048
+    config.search.update({"delimiter": "\n\n", "max_step": 256})
+    config.engine.rows = 256
+    config.report.update({"ks": (1, 4, 16, 64, 256), "resamples": 2000})
+    return config
+
+
+def shrink_sweep(config: ConfigDict, *, policy: str, verifier: str) -> None:
+    """A sweep of few questions and tokens, by random models: it shows that it runs.
+
+    MATH gives way to the word problems of the package, which need no directory.
+    """
+    config.model.path, config.scorer.path = f"random:{policy}", f"random:{verifier}"
+    config.data.update({"name": "word_problems", "limit": 4})
+    config.sample.max_new = 32
+    config.search.max_step = 16
+    config.engine.update({"rows": 16, "segment": 16, "page_size": 128})
+    config.sweep.bins = 2
+    config.grade.last_number = True
+    config.report.update({"ks": (1, 4), "resamples": 200})

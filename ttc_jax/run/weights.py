@@ -45,10 +45,10 @@ def check_weights(
     if lacking:
         found = "; ".join(f"{setting} is {path!r}" for setting, path in lacking.items())
         flags = [f"--config.{name}=DIR" for name in lacking if not name.endswith(_RUNS)]
+        shapes = any(lacking.values()) * "a preset is a shape alone, for `ttc plan`; "
         raise ValueError(
-            f"no weights: {found}. A preset is a shape alone, for `ttc plan`; to run, download the "
-            f"checkpoint and pass {' '.join(flags) or f'its directory in {_RUNS}'}, a Hugging Face "
-            f"directory with config.json, *.safetensors and the tokenizer"
+            f"no weights: {found}; {shapes}pass {' '.join(flags) or f'a directory in {_RUNS}'}, a "
+            f"downloaded Hugging Face directory with config.json, *.safetensors and the tokenizer"
         )
 
 
