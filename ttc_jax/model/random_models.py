@@ -70,16 +70,13 @@ def random_checkpoint(name: str, cache_dir: Path) -> Path:
 
 
 def toy(shape: ModelShape, vocab: int) -> ModelShape:
-    """A shape of the same family with two layers, at most 64 wide, and windows of 16 tokens.
+    """A shape of the same family with a layer of each kind, at most 64 wide, windows of 16 tokens.
 
-    Query heads share kv heads as they do in `shape`, and q.k is scaled as there. Where only some
-    layers have windows the first of the two has one.
+    Query heads share kv heads as they do in `shape`, and q.k is scaled as there.
     """
     width = 64 if shape.params > LARGE else 32
     head_dim, kv_heads = 8, 2
-    windows = ()
-    if any(shape.windows):
-        windows = (16, 16 if all(shape.windows) else 0)
+    windows = tuple(16 * bool(window) for window in sorted(set(shape.windows), reverse=True))
     scale = None
     if shape.query_scale is not None:
         scale = round(shape.query_scale**-2 * head_dim / shape.head_dim) ** -0.5
@@ -87,7 +84,7 @@ def toy(shape: ModelShape, vocab: int) -> ModelShape:
         shape,
         vocab=vocab,
         width=width,
-        layers=2,
+        layers=max(1, len(windows)),
         heads=kv_heads * (shape.heads // shape.kv_heads),
         kv_heads=kv_heads,
         head_dim=head_dim,

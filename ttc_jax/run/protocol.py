@@ -162,21 +162,22 @@ def shrink(config: ConfigDict) -> None:
     config.grade.last_number = True
     config.report.update({"bins": 2, "resamples": 200})
     for name, own in config.stages.items():
-        own.data.limit = 4 if own.data.split == "test" else 12
+        own.data.limit = 4 if own.data.split == "test" else 40
         if name in ("samples", "revision"):
-            own.data.limit = 16  # a probe learns in five folds of questions
-        own.sample.max_new = 32
-        own.search.max_step = 16
-        own.engine.segment = 32
-        own.labels.update({"samples": 8, "rollouts": 1, "rounds": 3})
+            own.data.limit = 0  # a right answer by chance is rare
+        own.sample.max_new = 16
+        own.search.max_step = 8
+        own.engine.update({"segment": 16, "page_size": 128})  # which lets stages share programs
+        own.labels.update({"samples": 4, "rollouts": 1, "rounds": 3})
         own.report.update({"ks": (1, 2), "resamples": 200})
         own.sweep.bins = 2
         own.search.strategy = {
-            "samples": "best_of_n(N=16)", "chains": "revise(s=2,p=2)",
+            "samples": "best_of_n(N=8)", "chains": "revise(s=2,p=4)",
         }.get(name, own.search.strategy)  # fmt: skip
         train = own.train
         train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
         train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
+        train.update({"length": 256, "remat": False})
         train.select = "revise(s=2,p=2)" if train.select else ""
 
 
