@@ -91,7 +91,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.model.path = "random:google/gemma-2-2b-it"
         config.larger.path = "random:google/gemma-2-27b-it"
         protocol.shrink(config)
-        budgets, attempts, pools = (4,), 4, (8, 4, 2)
+        budgets, attempts, pools = (4,), 4, (8, 4, 4)
     stages.test.sweep.runs = _test(budgets, attempts, pools[:2], "restem" in named)
     stages.larger.sweep.runs = (
         ("best_of_n(N=1)", protocol.GREEDY),

@@ -70,11 +70,11 @@ def random_checkpoint(name: str, cache_dir: Path) -> Path:
 
 
 def toy(shape: ModelShape, vocab: int) -> ModelShape:
-    """A shape of the same family with a layer of each kind, at most 64 wide, windows of 16 tokens.
+    """A shape of the same family with a layer of each kind, 64 or 128 wide, and windows of 16.
 
     Query heads share kv heads as they do in `shape`, and q.k is scaled as there.
     """
-    width = 64 if shape.params > LARGE else 32
+    width = 128 if shape.params > LARGE else 64
     head_dim, kv_heads = 8, 2
     windows = tuple(16 * bool(window) for window in sorted(set(shape.windows), reverse=True))
     scale = None
@@ -88,7 +88,7 @@ def toy(shape: ModelShape, vocab: int) -> ModelShape:
         heads=kv_heads * (shape.heads // shape.kv_heads),
         kv_heads=kv_heads,
         head_dim=head_dim,
-        ffn=2 * width,
+        ffn=4 * width,
         context=min(shape.context, 4096),
         windows=windows,
         query_scale=scale,

@@ -162,7 +162,7 @@ def shrink(config: ConfigDict) -> None:
     config.grade.last_number = True
     config.report.update({"bins": 2, "resamples": 200})
     for name, own in config.stages.items():
-        own.data.limit = 4 if own.data.split == "test" else 40
+        own.data.limit = 16 if own.data.split == "test" else 40
         if name in ("samples", "revision"):
             own.data.limit = 0  # a right answer by chance is rare
         own.sample.max_new = 16
@@ -176,7 +176,7 @@ def shrink(config: ConfigDict) -> None:
         }.get(name, own.search.strategy)  # fmt: skip
         train = own.train
         train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
-        train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
+        train.update({"accumulate": 1, "best_of": 4, "select_questions": 8})
         train.update({"length": 256, "remat": False})
         train.select = "revise(s=2,p=2)" if train.select else ""
 
