@@ -91,7 +91,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.model.path = "random:google/gemma-2-2b-it"
         config.larger.path = "random:google/gemma-2-27b-it"
         protocol.shrink(config)
-        budgets, attempts, pools = (4,), 4, (8, 4, 4)
+        budgets, attempts, pools = (16,), 4, (8, 4, 4)
     stages.test.sweep.runs = _test(budgets, attempts, pools[:2], "restem" in named)
     stages.larger.sweep.runs = (
         ("best_of_n(N=1)", protocol.GREEDY),
@@ -112,7 +112,7 @@ def _test(budgets: tuple[int, ...], attempts: int, pools: tuple[int, ...], reste
     ratios = protocol.ratios(attempts)
     runs += [(strategy, protocol.REVISER) for strategy in ratios]
     # Which verifier chooses among revisions: figure 15, sequential.
-    runs += [(f"revise(s={budgets[-1]},p=1)", protocol.REVISER | protocol.PRM)]
+    runs += [(f"revise(s={min(64, attempts)},p=1)", protocol.REVISER | protocol.PRM)]
     if restem:
         model = {"model.path": protocol.TRAINED % "restem", "scorer.path": ""}
         runs += [(strategy, model) for strategy in ratios]

@@ -75,7 +75,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     for N in budgets:
         found += [f"beam(N={N},M=4)", f"dvts(N={N},M=4)"]
         if "lookahead" in named:
-            found += [f"lookahead(N={N // 2},k=1)"]
+            found += [f"lookahead(N={N // 2},M={min(4, N // 2)},k=1)"]
     config.sweep.strategies = tuple(found)
     config.sweep.runs = (("best_of_n(N=1)", protocol.GREEDY),)
     return config.lock()

@@ -162,7 +162,7 @@ def shrink(config: ConfigDict) -> None:
     config.grade.last_number = True
     config.report.update({"bins": 2, "resamples": 200})
     for name, own in config.stages.items():
-        own.data.limit = 16 if own.data.split == "test" else 40
+        own.data.limit = 8 if own.data.split == "test" else 40
         if name in ("samples", "revision"):
             own.data.limit = 0  # a right answer by chance is rare
         own.sample.max_new = 16
@@ -206,7 +206,7 @@ def shrink_sweep(config: ConfigDict, *, policy: str, verifier: str) -> None:
     MATH gives way to the word problems of the package, which need no directory.
     """
     config.model.path, config.scorer.path = f"random:{policy}", f"random:{verifier}"
-    config.data.update({"name": "word_problems", "limit": 4})
+    config.data.update({"name": "word_problems", "limit": 8})
     config.sample.max_new = 32
     config.search.max_step = 16
     config.engine.update({"rows": 16, "segment": 16, "page_size": 128})
