@@ -54,7 +54,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     found = [f"best_of_n(N={2 * budgets[-1]})"]  # half of it tells the difficulty
     for N in budgets:
         found += [f"beam(N={N},M=4)", f"beam(N={N},M=4,distinct=True)"]
-        found += [f"lookahead(N={N // 2},M={min(4, N // 2)},k=1)", f"dvts(N={N},M=4)", f"rebase(N={N})"]
+        found += [f"lookahead(N={N // 2},M={min(4, N // 2)},k=1)"]
+        found += [f"dvts(N={N},M=4)", f"rebase(N={N})"]
     config.sweep.strategies = tuple(found)
     config.sweep.runs = (("best_of_n(N=1)", protocol.GREEDY),)
     return config.lock()
