@@ -86,3 +86,23 @@ def test_unknown_answers(config):
     config.grade.answer = "steps"
     with pytest.raises(ValueError, match="grade.answer is 'steps'"):
         settings.check_asking(config)
+
+
+def test_a_chat_prompt_of_its_own_words(config):
+    class Turns:
+        def chat(self, messages, *, add_generation_prompt):
+            return [(message["role"], message["content"]) for message in messages]
+
+    config.prompt.update(
+        {"style": "chat", "system": "Be brief.", "instruction": "Solve: {question}"}
+    )
+    settings.check_asking(config)
+    turns = [("system", "Be brief."), ("user", f"Solve: {QUESTION.text}")]
+    assert settings.style(config).render(QUESTION, (), Turns()) == turns
+    assert settings.prompt_depends_on(config)["prompt.system"] == "Be brief."
+    config.prompt.instruction = "Solve it."
+    with pytest.raises(ValueError, match="lacks the placeholder {question}"):
+        settings.check_asking(config)
+    config.prompt.update({"style": "few_shot", "system": "Be brief."})
+    with pytest.raises(ValueError, match="prompt.system is 'Be brief.', which is for .* 'chat'"):
+        settings.check_asking(config)
