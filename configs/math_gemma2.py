@@ -12,7 +12,7 @@ of 14 times its size. What the paper says is followed, and what it leaves open i
 
 - policy: four worked examples, a line for each step, a last line "#### ANSWER"; not fine-tuned
   (`sft` fine-tunes it first, on the solutions of the training questions). Temperature 0.8, the
-  whole vocabulary; at most 768 tokens, 128 in a step.
+  whole vocabulary, for revision data 1.0; at most 768 tokens, 128 in a step.
 - PRM: 16 samples of a question, 16 rollouts of every step, soft labels, AdamW 3e-5, batches of 128
   solutions, dropout 0.05, betas 0.9 and 0.95, stopped early by a tenth of the questions; ORM alike.
 - revisions: 64 samples of a question, up to 4 wrong answers in view, the nearest last, 1e-5, the
@@ -72,8 +72,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if policy:
         stages.sft = protocol.training(config, "sft")
         stages.sft.train.update({"rate": 1e-5, "schedule": "cosine", "decay": 0.01})
+        stages.sft.train.update({"steps": 150, "evaluate_every": 20})  # four epochs
         training.insert(0, "sft")
     protocol.add_training(config, policy)
+    stages.samples.sample.temperature = 1.0  # "higher", says the paper, and not how high
     if "restem" in named:
         stages.attempts = protocol.stage(config, "search", model=policy)
         stages.attempts.search.strategy = "revise(s=5,p=64)"

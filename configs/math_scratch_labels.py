@@ -58,6 +58,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.sample.update({"max_new": 1024, "stop": ()})
         config.search.delimiter = "\n\n"
     protocol.add_training(config)
+    config.stages.samples.sample.temperature = 1.0  # "higher", says the paper, and not how high
     config.order = HALVES[halves[0]] if len(halves) == 1 else protocol.TRAINING
     if "tiny" in named:
         config.model.path = "random:Qwen/Qwen3-0.6B"

@@ -100,6 +100,9 @@ def few_shot_math(config: ConfigDict) -> None:
     config.sample = ConfigDict({"max_new": 768, "temperature": 0.8, "stop": ("\n\n",)})
     config.search = ConfigDict({"max_step": 128})
     config.labels = ConfigDict({"samples": 16, "rollouts": 16, "rounds": 40})
+    # An epoch is up to 1,350 batches, and held out are as many solutions as 150 of them hold.
+    # fsdp spreads weights and their moments over all chips.
+    config.train = ConfigDict({"steps": 3000, "evaluate_every": 100, "fsdp": True})
     config.mesh = ConfigDict({"data": 1, "model": 1})
     config.grade = ConfigDict({"last_number": False})
 
