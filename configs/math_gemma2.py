@@ -90,9 +90,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.order = (*training, "probe", "test", "larger")
     budgets, attempts, pools = BUDGETS, ATTEMPTS, (2048, 512, 16)
     if "tiny" in named:
-        config.model.path = "random:google/gemma-2-2b-it"
+        protocol.shrink_random(config, "google/gemma-2-2b-it")
         config.larger.path = "random:google/gemma-2-27b-it"
-        protocol.shrink(config)
         budgets, attempts, pools = (16,), 4, (8, 4, 4)
     stages.test.sweep.runs = _test(budgets, attempts, pools[:2], "restem" in named)
     stages.larger.sweep.runs = (

@@ -153,35 +153,51 @@ def ratios(attempts: int) -> list[str]:
 def shrink(config: ConfigDict) -> None:
     """Little of everything, for CPUs: it shows that all stages run, and its figures mean nothing.
 
-    MATH gives way to the word problems of the package, which need no directory.
-
     It takes the last number of a text for the answer, as a verifier cannot learn without a right
     one. A sweep is left to the config file, which knows what is in it.
     """
     config.engine.rows = 64
-    if config.data.name == "math":
-        config.data.name = "word_problems"
-        config.prompt.examples = ()
     config.grade.last_number = True
     config.report.update({"bins": 2, "resamples": 200})
-    for name, own in config.stages.items():
-        own.data.limit = 8 if own.data.split == "test" else 40
-        if name in ("samples", "revision"):
-            own.data.limit = 0  # a right answer by chance is rare
-        own.sample.max_new = 16
-        own.search.max_step = 8
-        own.engine.update({"segment": 16, "page_size": 128})  # which lets stages share programs
-        own.labels.update({"samples": 4, "rollouts": 1, "rounds": 3})
+    for own in config.stages.values():
+        own.data.limit = 4 if own.data.split == "test" else 12
+        own.sample.max_new = 32
+        own.search.max_step = 16
+        own.engine.segment = 32
+        own.labels.update({"samples": 8, "rollouts": 1, "rounds": 3})
         own.report.update({"ks": (1, 2), "resamples": 200})
         own.sweep.bins = 2
-        own.search.strategy = {
-            "samples": "best_of_n(N=8)", "chains": "revise(s=2,p=4)",
-        }.get(name, own.search.strategy)  # fmt: skip
         train = own.train
         train.update({"held_out": 0.3, "steps": 2, "batch": 4, "evaluate_every": 1})
-        train.update({"accumulate": 1, "best_of": 4, "select_questions": 8})
-        train.update({"length": 256, "remat": False})
+        train.update({"accumulate": 1, "best_of": 4, "select_questions": 2})
         train.select = "revise(s=2,p=2)" if train.select else ""
+    for name in ("samples", "revision"):
+        config.stages[name].data.limit = 16  # a probe learns in five folds of questions
+    config.stages.samples.search.strategy = "best_of_n(N=16)"
+    config.stages.chains.search.strategy = "revise(s=2,p=2)"
+
+
+def shrink_random(config: ConfigDict, policy: str) -> None:
+    """`shrink` for a small random model of the family of a preset.
+
+    Right answers come by chance alone, so there are more questions and fewer tokens; these are the
+    word problems of the package, which need no directory. All stages share compiled programs.
+    """
+    shrink(config)
+    config.model.path = f"random:{policy}"
+    config.data.name = "word_problems"
+    for own in config.stages.values():
+        own.prompt.examples = ()
+        own.data.limit = 8 if own.data.split == "test" else 40
+        own.sample.max_new = 16
+        own.search.max_step = 8
+        own.engine.update({"segment": 16, "page_size": 128})
+        own.labels.samples = 4
+        own.train.update({"length": 256, "remat": False, "select_questions": 8})
+    for name in ("samples", "revision"):
+        config.stages[name].data.limit = 100
+    config.stages.samples.search.strategy = "best_of_n(N=8)"
+    config.stages.chains.search.strategy = "revise(s=2,p=4)"
 
 
 def math_500(*, policy: str, verifier: str, format: str, system: str) -> ConfigDict:
