@@ -61,5 +61,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.stages.samples.sample.temperature = 1.0  # "higher", says the paper, and not how high
     config.order = HALVES[halves[0]] if len(halves) == 1 else protocol.TRAINING
     if "tiny" in named:
-        protocol.shrink_random(config, "Qwen/Qwen3-0.6B")
+        protocol.shrink_random(config, "google/gemma-2-2b-it")
     return config.lock()

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 from ttc_jax.__main__ import main
@@ -134,10 +135,22 @@ def test_a_pipeline_s_own_settings_are_its_stages_until_they_have_their_own():
     assert config.stages.larger.model.path == config.larger.path
 
 
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """A cache for all tiny runs, whose programs are compiled without optimising them.
+
+    Compiling is most of what such a run takes.
+    """
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield tmp_path_factory.mktemp("cache")
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.mark.parametrize("name", (*SWEEPS, *PIPELINES))
-def test_tiny_runs_to_its_end(name, tmp_path):
+def test_tiny_runs_to_its_end(name, tmp_path, quick):
     """`ttc run --config=configs/NAME.py:tiny --workdir=DIR`, without a download or a checkpoint."""
-    assert main(command(f"{name}:tiny", tmp_path)) == 0
+    assert main([*command(f"{name}:tiny", tmp_path), f"--config.cache_dir={quick}"]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     config, whole = config_of(f"{name}:tiny"), config_of(name)
     if config.job == "pipeline":
