@@ -26,8 +26,9 @@ def check_weights(
 
     Raises:
       ValueError: a model without a path, or a preset, which is a shape without weights; all such
-        settings are named. Or a checkpoint is damaged or not supported.
-      FileNotFoundError: there is nothing at a path.
+        settings are named. Or, of a sweep or a pipeline, a checkpoint that is damaged or not
+        supported.
+      FileNotFoundError: there is nothing at a path, likewise.
     """
     lacking: dict[str, str] = {}
     for name, config in jobs.items():
@@ -36,6 +37,8 @@ def check_weights(
                 preset(path.removeprefix(PRESET))  # an unknown one is told first
             if not path or path.startswith(PRESET):
                 lacking |= dict.fromkeys(_settings(whole, name, key, path), path)
+            elif not name and config.job != "sweep":
+                continue  # it loads its models first thing, and says best itself what is wrong
             elif workdir is None or not path.startswith(f"{workdir}/"):
                 try:
                     check_checkpoint(path, tokenizer_only=_from_scratch(config))
