@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ttc run`: an experiment from a config file, begun or continued in a work directory."""
 
+import gc
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,10 @@ def main(argv: Sequence[str]) -> None:
     )
     from ttc_jax.run.job import run  # after parsing: importing jax takes seconds
 
+    # A search makes many small objects that stay: looking for garbage among them so often as by
+    # default takes a tenth of its time where models are small.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     overrides = config_flags.get_override_values(values["config"])
     run(values.config, values.workdir, overrides=overrides, command=["ttc", "run", *argv])
 
