@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ttc_jax"
-ROOMS = ("core", "model", "data", "decode", "verify", "search", "learn", "study", "report", "run")
+ROOMS = (
+    "core", "model", "data", "decode", "verify", "search", "learn", "study", "plan", "report",
+    "run",
+)  # fmt: skip
 HEADER = (
     "# Copyright 2026 The ttc_jax Authors",
     "# SPDX-License-Identifier: Apache-2.0",

@@ -10,9 +10,11 @@ from absl import flags
 
 from ttc_jax import __version__
 from ttc_jax.core import processes
-from ttc_jax.run.commands import flops, report, run, show, solve
+from ttc_jax.run.commands import flops, plan, report, run, show, solve
 
-COMMANDS = {"run": run, "show": show, "report": report, "solve": solve, "flops": flops}
+COMMANDS = {
+    "run": run, "plan": plan, "show": show, "report": report, "solve": solve, "flops": flops,
+}  # fmt: skip
 USAGE = "usage: {}\n\nttc --version prints the version.".format(
     "\n\n       ".join(command.USAGE for command in COMMANDS.values())
 )

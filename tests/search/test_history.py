@@ -231,7 +231,7 @@ def test_rows_and_pages_are_enough_for_the_worst(devices, odds, monkeypatch):
 
 
 def test_a_plan_is_not_much_more_than_the_worst(monkeypatch):
-    monkeypatch.setattr("ttc_jax.decode.forest._CHEAP_POOL", 0)  # no page more than is planned
+    monkeypatch.setattr("ttc_jax.decode.layout._CHEAP_POOL", 0)  # no page more than is planned
     dry_programs.install(monkeypatch, odds=LETTERS)
     policy = tiny_policy.policy(ends=(), max_step=40)
     verifier = _verifier(page_size=4)

@@ -283,7 +283,7 @@ def test_solutions_that_outgrow_the_verifier_end_there(name, monkeypatch):
 
 
 def test_a_plan_is_not_much_more_than_the_worst(monkeypatch):
-    monkeypatch.setattr("ttc_jax.decode.forest._CHEAP_POOL", 0)  # no page more than is planned
+    monkeypatch.setattr("ttc_jax.decode.layout._CHEAP_POOL", 0)  # no page more than is planned
     dry_programs.install(monkeypatch, odds=CUT)
     for name in ("beam(N=16,M=4)", "dvts(N=16,M=4)", "best_of_n(N=16)"):
         scheduler, _ = _dry_run(

@@ -314,7 +314,7 @@ def _patched(monkeypatch, *args) -> Scheduler:
 
 
 def test_a_pool_that_is_just_big_enough(monkeypatch):
-    monkeypatch.setattr("ttc_jax.decode.forest._CHEAP_POOL", 0)  # no page more than is planned
+    monkeypatch.setattr("ttc_jax.decode.layout._CHEAP_POOL", 0)  # no page more than is planned
     questions, peak = [replace(SMALL, id=str(i)) for i in range(4)], []
     scheduler = _patched(monkeypatch, questions)
     assert len(list(scheduler.run(lambda p: peak.append(p.pages_used)))) == 4
@@ -322,7 +322,7 @@ def test_a_pool_that_is_just_big_enough(monkeypatch):
 
 
 def test_running_out_of_pages_is_an_error(monkeypatch):
-    monkeypatch.setattr("ttc_jax.decode.forest._CHEAP_POOL", 0)  # no page more than is planned
+    monkeypatch.setattr("ttc_jax.decode.layout._CHEAP_POOL", 0)  # no page more than is planned
     # The third page of the prompt is kept for the fourth sample.
     with pytest.raises(OutOfPages, match="8 pages per replica was 1 pages short"):
         list(_patched(monkeypatch, [SMALL], 4).run())

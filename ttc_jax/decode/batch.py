@@ -137,7 +137,15 @@ class Grouping:
         first = (bucket(questions), bucket(rows), self._most_pages or 4)
         self._least = {"question": first, "beginning": (1, 1, 4)}
 
-    def of(self, jobs: list[list[Job]], width: int, tables: np.ndarray, lens: np.ndarray) -> Groups:
+    def first(self, replicas: int, width: int) -> Groups:
+        """What the first segments come to have the shapes of: groups without a row in them."""
+        nobody = [[] for _ in range(replicas)]
+        sizes = self._sizes("question", nobody, width)
+        return self._arrays(nobody, sizes, nobody, width, np.zeros((replicas, 1, 1), np.int32))
+
+    def of(
+        self, jobs: list[list[Job]], width: int, tables: np.ndarray, lens: np.ndarray
+    ) -> Groups:
         """Groups of jobs[r], those of replica r, at most `width` X of them.
 
         tables i32[R, B, M] are the block tables, lens i32[R, B] the tokens in each row.

@@ -63,12 +63,33 @@ def create(
     return _creator(shape, mesh, rows, n_pages, page_size, row_pages, jnp.dtype(dtype))()
 
 
+def abstract(shape: ModelShape, mesh: Mesh, dtype=jnp.float32, **sizes: int) -> Cache:
+    """What `create` would make, as ShapeDtypeStructs with shardings: nothing is allocated."""
+    cache = jax.eval_shape(_builder(shape, mesh.shape["data"], dtype=dtype, **sizes))
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        cache,
+        cache_shardings(cache, mesh, shape),
+    )
+
+
 @functools.cache
 def _creator(
     shape: ModelShape, mesh: Mesh, rows: int, n_pages: int, page_size: int, row_pages: int, dtype
 ) -> Callable:
     """The program that makes a cache of this size, compiled once."""
-    replicas = mesh.shape["data"]
+    build = _builder(
+        shape, mesh.shape["data"], rows=rows, n_pages=n_pages, page_size=page_size,
+        row_pages=row_pages, dtype=dtype,
+    )  # fmt: skip
+    shardings = cache_shardings(jax.eval_shape(build), mesh, shape)
+    return jax.jit(build, out_shardings=shardings)
+
+
+def _builder(
+    shape: ModelShape, replicas: int, *, rows, n_pages, page_size, row_pages, dtype
+) -> Callable[[], Cache]:
+    """Makes an empty cache."""
     dims = (replicas, n_pages, page_size, shape.kv_heads, shape.head_dim)
 
     def build() -> Cache:
@@ -78,8 +99,7 @@ def _creator(
         pools = [tuple(jnp.zeros(dims, dtype) for _ in layers) for _ in "kv"]
         return Cache(*pools, pages)
 
-    shardings = cache_shardings(jax.eval_shape(build), mesh, shape)
-    return jax.jit(build, out_shardings=shardings)
+    return build
 
 
 def bytes_per_token(shape: ModelShape, dtype, mesh: Mesh) -> int:

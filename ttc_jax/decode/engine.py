@@ -15,14 +15,36 @@ from jax.sharding import PartitionSpec as P
 from ttc_jax.decode import segment as programs
 from ttc_jax.decode.batch import Grouping, Job, bucket, coarse, no_groups
 from ttc_jax.decode.forest import Forest
+from ttc_jax.decode.layout import Layout
 from ttc_jax.decode.sample import Sampler, row_keys
 from ttc_jax.decode.stop import StopAutomaton
+from ttc_jax.model.shape import ModelShape
 
 # What starting a segment costs (forks, gathered contexts, the host), in decoding steps.
 _SEGMENT_COST = 3.0
 # A segment of all lanes, each with a whole context of its own, that costs less than this is done
 # before a program that fits the rows at hand would be compiled.
 _COMPILE_FLOPS = 1 << 34
+
+
+
+def cheap(shape: ModelShape, layout: Layout, lanes: int, segment: int) -> bool:
+    """Whether segments are so cheap that all of them are of all lanes and whole contexts."""
+    keys = layout.row_pages * layout.sizes.page_size
+    step = shape.forward_flops(keys - 1, 1, logits=1)
+    return lanes * segment * step <= _COMPILE_FLOPS
+
+
+def steps_of(segment: int, longest: int) -> int:
+    """Tokens of a segment for rows of which the longest has `longest` left to sample."""
+    return min(segment, bucket(longest, 16))
+
+
+def own_pages_of(own: int, layout: Layout) -> int:
+    """Bucket of the pages that rows hold beyond shared ones, where the most are `own`."""
+    # None is too rare for a program of its own.
+    return coarse(max(own, 1), layout.row_pages)
+
 
 _keys = jax.jit(jax.vmap(row_keys, in_axes=(None, 0, 0)))
 
@@ -65,9 +87,7 @@ class Engine:
         self._rollouts = rollouts
         # Bucket sizes only ever grow: going back and forth would compile programs for nothing.
         self._groups, self._steps = Grouping(forest.page_size, expected), 0
-        keys = forest.row_pages * forest.page_size
-        shape, step = forest.model.shape, lanes * segment
-        self._cheap = step * shape.forward_flops(keys - 1, 1, logits=1) <= _COMPILE_FLOPS
+        self._cheap = cheap(forest.model.shape, forest.layout, lanes, segment)
         self._finished = np.zeros(2)  # jobs, and their tokens
         self.segments = self.steps = self.lane_steps = self.sampled = self.pages_used = 0
 
@@ -80,7 +100,7 @@ class Engine:
         forest = self.forest
         width = self._width(max(map(len, jobs)))
         longest = max(job.limit for replica in jobs for job in replica)
-        n = self._steps = max(min(self._segment, bucket(longest, 16)), self._steps)
+        n = self._steps = max(steps_of(self._segment, longest), self._steps)
         forest.settle()
         if self._cheap:
             groups, own_pages = no_groups(len(jobs), width), forest.row_pages
@@ -125,8 +145,7 @@ class Engine:
             for r, replica in enumerate(jobs)
             for x, job in enumerate(replica)
         )
-        # None is too rare for a program of its own.
-        return coarse(max(own, 1), self.forest.row_pages)
+        return own_pages_of(own, self.forest.layout)
 
     def _rows(self, jobs, width: int, n: int, refill: bool) -> programs.Rows:
         replicas = len(jobs)

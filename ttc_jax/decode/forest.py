@@ -14,21 +14,11 @@ from jax.sharding import Mesh
 
 from ttc_jax.decode import cache as caching
 from ttc_jax.decode import segment as programs
-from ttc_jax.decode.batch import Extension, Place, bucket, coarse
+from ttc_jax.decode.batch import Extension, Place
+from ttc_jax.decode.layout import LENGTHS, Sizes, layout
 from ttc_jax.decode.meter import Meter
 from ttc_jax.decode.reader import Reader
 from ttc_jax.model.transformer import Transformer
-
-# Tokens per row in one call of `extend`; rows per call are such that their product, the area, stays
-# the same (or a quarter of it when there is little to do): few programs, of similar cost.
-_LENGTHS = (8, 32, 256)
-# The area is between these bounds, on CPUs as large as so many FLOPs, which take about as long as
-# it takes to start ten calls.
-_AREAS, _CALL_FLOPS = (1024, 8192), 1 << 27
-# A smaller shape of a call that costs less than so much saves less than it takes to compile.
-_CHEAP_FLOPS = 1 << 30
-_CHEAP_COPY, _CHEAP_POOL = 1 << 23, 1 << 29  # bytes, likewise
-_ROWS_PER_LANE = 8  # that most searches come to hold at most
 
 
 class OutOfPages(RuntimeError):
@@ -58,39 +48,23 @@ class Forest:
         page_size: int = 16,
         lanes: int = 0,
     ):
+        shape, dtype = model.shape, model.embed.dtype
+        sizes = Sizes(rows, context, pages, page_size, lanes)
         on_cpu = mesh.devices.flat[0].platform == "cpu"
-        self._token_flops = 2 * model.shape.block_weights
-        wanted = bucket(_CALL_FLOPS // self._token_flops) if on_cpu else _AREAS[1]
-        self._area = min(max(wanted, _AREAS[0]), _AREAS[1])
-        if context > model.shape.context:
-            raise ValueError(
-                f"context {context} exceeds the model's {model.shape.context}; lower it"
-            )
-        page_bytes = page_size * model.shape.kv_bytes_per_token(model.embed.dtype)
+        self.layout = layout(shape, dtype, sizes, on_cpu=on_cpu)
         self.model, self.mesh = model, mesh
-        self.replicas, self.rows = mesh.shape["data"], rows
-        self._size = bucket(max(rows, _ROWS_PER_LANE * lanes))
+        self.replicas, self.rows, self.pages = mesh.shape["data"], rows, self.layout.pages
         self.context, self.page_size = context, page_size
-        self.row_pages = -(-context // (4 * page_size)) * 4  # strategies thus share programs
-        room = self._size * self.row_pages if lanes else 0
-        while room * page_bytes > _CHEAP_POOL:
-            room //= 2
-        self.pages = max(pages, room)
-        self._least_copies = bucket(max(16, _CHEAP_COPY // page_bytes))
-        self.lens = np.zeros((self.replicas, self._size), np.int32)
-        self.cache = caching.create(
-            model.shape, mesh, rows=self._size, n_pages=self.pages, page_size=page_size,
-            row_pages=self.row_pages, dtype=model.embed.dtype,
-        )  # fmt: skip
+        self.row_pages = self.layout.row_pages
+        self.lens = np.zeros((self.replicas, self.layout.size), np.int32)
+        self.cache = caching.create(shape, mesh, dtype=dtype, **self.layout.arrays)
         self._free = [list(range(rows))[::-1] for _ in range(self.replicas)]
         self._noted: dict[Place, tuple[int, int]] = {}  # row, tokens of it, as they are on device
         self._begins: dict[Place, tuple[int, ...]] = {}  # of the row's tokens, what was planted
         # Rows on the device that were released, but are there until that is carried out.
         self._left: dict[Place, tuple[int, ...]] = {}
         self.forks = 0
-        self.meter = Meter(
-            model.shape, model.embed.dtype, replicas=self.replicas, page_size=page_size
-        )
+        self.meter = Meter(shape, dtype, replicas=self.replicas, page_size=page_size)
 
     # ------------------------------------------------------------------ rows, noted
 
@@ -151,13 +125,13 @@ class Forest:
         """Carry out what has been noted, in one fork."""
         if not self._noted:
             return
-        parent = np.tile(np.arange(self._size, dtype=np.int32), (self.replicas, 1))
+        parent = np.tile(np.arange(self.layout.size, dtype=np.int32), (self.replicas, 1))
         # A last page is copied only where a row is new on it: of rows that share one, one keeps it.
         fresh = [0] * self.replicas
         for place, (row, held) in self._noted.items():
             parent[place] = row
             fresh[place[0]] += held > 0
-        copies = coarse(max(*fresh, 1), self._size, least=self._least_copies)
+        copies = self.layout.copies(max(fresh))
         self.cache = programs.fork(
             self.cache, parent, self.lens.copy(), mesh=self.mesh, copies=copies
         )
@@ -233,7 +207,7 @@ class Forest:
                 break
             left.sort(key=lambda i: done[i] - len(work[i].tokens))
             longest = len(work[left[0]].tokens) - done[left[0]]
-            length = self._length(longest)
+            length = self.layout.length(longest)
             chunk = self._chunk(work, left, done, length)
             out = self._extend(work, chunk, done, length, reader)
             for r, members in enumerate(chunk):
@@ -250,23 +224,11 @@ class Forest:
         read = [[outs[call][r, x, :n] for call, r, x, n in found] for found in parts]
         return [np.concatenate(found) if found else np.zeros(0, np.float32) for found in read]
 
-    def _length(self, longest: int) -> int:
-        """Tokens per row of a call for pieces of which the longest has `longest` left."""
-        # A few short chunks of many pieces leave less empty than a long one of few.
-        short, middle, long = _LENGTHS
-        if longest <= short:
-            return short
-        return middle if longest <= 4 * middle else long
-
-    def _width(self, length: int) -> int:
-        """Most rows of a call."""
-        return min(self._area // length, bucket(self.rows, 8))
-
     def _chunk(self, work, left: list[int], done: list[int], length: int) -> list[list[int]]:
         """The work of one call, per replica, longest first; what a shorter call holds is left."""
-        least = _LENGTHS[0] if length > _LENGTHS[0] else 0
+        least = LENGTHS[0] if length > LENGTHS[0] else 0
         chunk: list[list[int]] = [[] for _ in range(self.replicas)]
-        most = self._width(length)
+        most = self.layout.most(length)
         for i in left:
             members = chunk[work[i].place[0]]
             if len(members) < most and len(work[i].tokens) - done[i] > least:
@@ -274,11 +236,8 @@ class Forest:
         return chunk
 
     def _extend(self, work, chunk, done, length: int, reader):
-        most = max(map(len, chunk))
-        width = self._width(length)
-        if most <= width // 4 and width * length * self._token_flops > _CHEAP_FLOPS:
-            width //= 4
-        rows = np.full((self.replicas, width), self._size, np.int32)
+        width = self.layout.width(length, max(map(len, chunk)))
+        rows = np.full((self.replicas, width), self.layout.size, np.int32)
         tokens = np.zeros((self.replicas, width, length), np.int32)
         n = np.zeros((self.replicas, width), np.int32)
         held = 0
@@ -288,7 +247,7 @@ class Forest:
                 rows[r, x], n[r, x] = work[i].place[1], len(piece)
                 tokens[r, x, : len(piece)] = piece
                 held = max(held, int(self.lens[work[i].place]))
-        need = coarse(-(-held // self.page_size), self.row_pages)
+        need = self.layout.context_pages(held)
         out, self.cache = programs.extend(
             self.model, self.cache, rows, tokens, n, mesh=self.mesh, context_pages=need,
             reader=reader,

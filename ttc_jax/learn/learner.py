@@ -82,7 +82,11 @@ class Learner:
     """A model in training on a mesh.
 
     `loss` tells what is minimised; `trained` is a regular expression for the paths of the
-    parameters that are trained (default: all). `steps` is the length of the schedule.
+    parameters that are trained (default: all). `steps` is the length of the schedule. A model of
+    ShapeDtypeStructs, on a mesh without devices, does for all that starts nothing.
+
+    `passes` are those of the size of a forward one that a step takes; `reads_language` says whether
+    the loss reads the language head.
 
     Raises:
       ValueError: no parameter is trained, or a batch dimension does not fit the mesh.
@@ -107,8 +111,9 @@ class Learner:
         if not chosen:
             raise ValueError(f"no parameter's path matches {trained!r}; nothing would be trained")
         self.shape, self.loss, self.numerics, self.mesh = model.shape, loss, numerics, mesh
-        passes = 3 if len(chosen) > len(self._paths) / 2 else 2
-        self._counted = {"language": loss is language_loss, "passes": passes}
+        self.reads_language = loss is language_loss
+        self.passes = 3 if len(chosen) > len(self._paths) / 2 else 2
+        self._counted = {"language": self.reads_language, "passes": self.passes}
         rules = FSDP_RULES if numerics.fsdp else PARAMETER_RULES
         params = {path: _like(arrays[path], jnp.float32) for path in arrays if path in chosen}
         frozen = {p: _like(arrays[p], numerics.dtype) for p in arrays if p not in chosen}
@@ -147,6 +152,14 @@ class Learner:
             self._abstract,
             self._shardings,
         )
+
+    @property
+    def abstract_frozen(self) -> Arrays:
+        """The parameters that are not trained as ShapeDtypeStructs with shardings."""
+        return {
+            path: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._frozen_shardings[path])
+            for path, x in self._frozen_like.items()
+        }
 
     def start(self) -> State:
         """The state before the first step, its parameters a copy of the model's."""
@@ -260,16 +273,13 @@ class Learner:
 
     def lower(self, shape: Shape):
         """The step's program for batches of `shape`, lowered; needs neither arrays nor devices."""
-        frozen = {
-            path: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._frozen_shardings[path])
-            for path, x in self._frozen_like.items()
-        }
         kind = jnp.int32 if self.loss is language_loss else jnp.float32
         rows = lambda dtype: jax.ShapeDtypeStruct(  # noqa: E731
             (shape.rows, shape.length), dtype, sharding=self.batch_sharding
         )
         ints = (rows(jnp.int32) for _ in range(3))
-        return self._step.lower(self.abstract, frozen, Packed(*ints, rows(kind), rows(jnp.float32)))
+        batch = Packed(*ints, rows(kind), rows(jnp.float32))
+        return self._step.lower(self.abstract, self.abstract_frozen, batch)
 
     def held_out_loss(self, params: Arrays, examples: Sequence[Example], shape: Shape) -> float:
         """The mean loss over the examples, in nats for each unit of weight, without dropout."""

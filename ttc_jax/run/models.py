@@ -84,8 +84,10 @@ def _verifier_of(config: ConfigDict) -> tuple[str, Mesh, str]:
     return path, mesh, dtype
 
 
-def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Policy:
-    """A model on the config's mesh as the policy, asked and sampled as the config says."""
+def asked(
+    config: ConfigDict, model: Transformer, tokenizer: Tokenizer, mesh: Mesh | None = None
+) -> Policy:
+    """A model as the policy, asked and sampled as the config says, on its mesh or another."""
     how, chat = settings.style(config), config.prompt.style == "chat"
 
     def prompt(question: Question, attempts: Sequence[str]) -> list[int]:
@@ -95,7 +97,7 @@ def asked(config: ConfigDict, model: Transformer, tokenizer: Tokenizer) -> Polic
     return Policy(
         model,
         tokenizer,
-        own_mesh(config.mesh.data, config.mesh.model),
+        mesh or own_mesh(config.mesh.data, config.mesh.model),
         prompt,
         settings.sampler(config),
         delimiter=config.search.delimiter,

@@ -47,7 +47,7 @@ def check(config: ConfigDict) -> None:
     if config.train.kind not in kinds:
         raise ValueError(f"train.kind is {config.train.kind!r}; there are {', '.join(kinds)}")
     settings.check_asking(config)
-    _optimiser(config), _numerics(config), _plan(config)
+    optimiser_of(config), numerics_of(config), _plan(config)
     if config.train.select:
         strategy = parse(config.train.select)
         if config.train.kind in VERIFIERS or strategy.scored:
@@ -104,8 +104,8 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     learner = Learner(
         model,
         value_loss if verifier else language_loss,
-        _optimiser(config),
-        _numerics(config),
+        optimiser_of(config),
+        numerics_of(config),
         mesh=joint_mesh(config.mesh.data, config.mesh.model),
         steps=config.train.steps,
         seed=config.seed,
@@ -191,7 +191,8 @@ def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
 # ---------------------------------------------------------------- from settings
 
 
-def _optimiser(config: ConfigDict) -> Optimiser:
+def optimiser_of(config: ConfigDict) -> Optimiser:
+    """The optimiser of a training job."""
     t = config.train
     return Optimiser(
         rate=t.rate, betas=tuple(t.betas), decay=t.decay, clip=t.clip, schedule=t.schedule,
@@ -199,7 +200,8 @@ def _optimiser(config: ConfigDict) -> Optimiser:
     )  # fmt: skip
 
 
-def _numerics(config: ConfigDict) -> Numerics:
+def numerics_of(config: ConfigDict) -> Numerics:
+    """How a training job computes."""
     t = config.train
     return Numerics(
         accumulate=t.accumulate, dropout=t.dropout, remat=t.remat, fsdp=t.fsdp,

@@ -61,7 +61,7 @@ def features(policy: Policy, questions: Sequence[Question]) -> Features:
             if at is not None:
                 tokens[row, : len(prompts[at])] = prompts[at]
                 spans[row] = starts[at], len(prompts[at])
-        found = _pooled(policy.model, on_mesh(tokens, spread), on_mesh(spans, spread))
+        found = pooled(policy.model, on_mesh(tokens, spread), on_mesh(spans, spread))
         for row, vector in zip(rows, np.asarray(found), strict=True):
             if row is not None:
                 vectors[row] = vector
@@ -71,7 +71,7 @@ def features(policy: Policy, questions: Sequence[Question]) -> Features:
 
 
 @jax.jit
-def _pooled(model: Transformer, tokens, spans) -> jax.Array:
+def pooled(model: Transformer, tokens, spans) -> jax.Array:
     """Mean hidden states f32[B, D] over tokens[b, spans[b, 0]:spans[b, 1]]."""
     hidden = forward(model, tokens, spans[:, 1]).astype(jnp.float32)
     places = jnp.arange(tokens.shape[1])[None]
@@ -80,15 +80,23 @@ def _pooled(model: Transformer, tokens, spans) -> jax.Array:
     return total / inside.sum(1, keepdims=True)
 
 
+def batch_shape(longest: int, limit: int) -> tuple[int, int]:
+    """Rows on each replica of a batch of prompts, and tokens of a row; few programs.
+
+    `limit` is the context of the model.
+    """
+    length = min(limit, max(32, 1 << (longest - 1).bit_length()))
+    return max(1, min(_ROWS, _AREA // length)), length
+
+
 def _batches(
     prompts: Sequence[Sequence[int]], replicas: int, limit: int
 ) -> Iterator[tuple[list[int | None], int]]:
     """Indices of prompts of like length, None for rows that stay empty; tokens that a row holds."""
     left = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
-    most = min(_ROWS, -(-len(prompts) // replicas))
+    most = -(-len(prompts) // replicas)
     while left:
-        longest = len(prompts[left[-1]])
-        length = min(limit, max(32, 1 << (longest - 1).bit_length()))  # few programs
-        rows = replicas * max(1, min(most, _AREA // length))
+        each, length = batch_shape(len(prompts[left[-1]]), limit)
+        rows = replicas * min(most, each)
         now, left = left[-rows:], left[:-rows]
         yield now + [None] * (rows - len(now)), length

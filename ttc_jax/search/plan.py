@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.batch import pages_for
 from ttc_jax.decode.cache import bytes_per_token
+from ttc_jax.decode.layout import Sizes
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer
@@ -18,6 +19,8 @@ from ttc_jax.verify.scorer import Room, Scorer
 
 # Device memory that pools may take of what is left beside the weights; programs need the rest.
 _POOL_SHARE = 0.7
+# Tokens of a segment when steps end all the time: lanes that are done are refilled sooner.
+_STEPWISE = 32
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ class Batch:
         """Whether more may be allocated than is needed, so that runs share programs."""
         return not (self.pages or self.memory)
 
+    def tokens(self, strategy: Strategy) -> int:
+        """Tokens that are decoded before the host looks."""
+        return min(self.segment, _STEPWISE) if strategy.stepwise else self.segment
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -100,6 +107,11 @@ class Plan:
     scored: int
     expected: tuple[int, int, int]
 
+    def sizes(self, batch: Batch) -> Sizes:
+        """What the policy's forest is asked to hold on each replica."""
+        lanes = self.lanes if batch.roomy else 0
+        return Sizes(self.rows, self.context, self.pages, batch.page_size, lanes)
+
 
 def plan(
     strategy: Strategy,
@@ -107,8 +119,12 @@ def plan(
     policy: Policy,
     scorer: Scorer | None,
     batch: Batch,
+    free: int | None = None,
 ) -> Plan:
     """The largest batch that fits, up to the one asked for; the scorer is prepared for it.
+
+    `free` are the bytes of each device that pools may take where the batch sets no limit; None: a
+    share of what the device has free, which is asked for it.
 
     Raises ValueError, with the numbers, when not even one question fits; for a prompt that the
     model cannot read; and when the strategy cannot do without the scorer or with an outcome scorer.
@@ -161,7 +177,7 @@ def plan(
     rows_each = held * (2 if load.attempts else 1)
     wanted = min(batch.questions and -(-batch.questions // replicas) or wanted,
                  -(-len(prompts) // replicas))  # fmt: skip
-    fitting = _fitting(wanted, pages_each, longest, room, policy, scorer, batch)
+    fitting = _fitting(wanted, pages_each, longest, room, policy, scorer, batch, free)
     pages = batch.pages or pages_each * fitting
     expected = fitting, min(load.rows, lanes), longest // batch.page_size
     return Plan(lanes, rows_each * fitting, pages, fitting, context, scored, expected)
@@ -231,7 +247,7 @@ def _room_for_attempts(strategy: Strategy, policy: Policy, lanes: int) -> Room:
     return Room(2 * rows, rows, solutions * policy.max_new, 0, steps, lanes)
 
 
-def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Batch) -> int:
+def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Batch, free) -> int:
     """Questions in flight on each replica that fit the pages and the memory, at most `wanted`."""
     if batch.pages:
         fitting = batch.pages // pages_each
@@ -243,7 +259,7 @@ def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Bat
                 f"or lower N or max_new"
             )
         wanted = min(wanted, fitting)
-    memory = batch.memory or _free_bytes(policy.mesh)
+    memory = batch.memory or (_free_bytes(policy.mesh) if free is None else free)
     if memory is None:
         return wanted
     per_token = bytes_per_token(policy.model.shape, policy.model.embed.dtype, policy.mesh)
@@ -261,8 +277,13 @@ def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Bat
     return int(min(wanted, fitting))
 
 
+def pool_bytes(limit: int, in_use: int) -> int:
+    """Bytes that pools may take of a device of which `in_use` of `limit` bytes are taken."""
+    return int(_POOL_SHARE * (limit - in_use))
+
+
 def _free_bytes(mesh: Mesh) -> int | None:
     stats = mesh.devices.flat[0].memory_stats()
     if not stats or "bytes_limit" not in stats:
         return None
-    return int(_POOL_SHARE * (stats["bytes_limit"] - stats["bytes_in_use"]))
+    return pool_bytes(stats["bytes_limit"], stats["bytes_in_use"])

@@ -11,6 +11,7 @@ two segments.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -29,9 +30,6 @@ from ttc_jax.search.steps import StepReader
 from ttc_jax.search.strategy import Ask, Grow, Strategy
 from ttc_jax.search.tree import Node, Tree
 from ttc_jax.verify.scorer import UNREAD, Claim, Judgement, Scorer
-
-# Tokens of a segment when steps end all the time: lanes that are done are refilled sooner.
-_STEPWISE = 32
 
 
 class Scheduler:
@@ -59,17 +57,13 @@ class Scheduler:
         self._questions = Supply(questions, names) if supply is None else supply
         self._plan = plan(strategy, questions, policy, scorer, batch)
         self._reader = StepReader(policy, strategy.stepwise)
-        self.forest = Forest(
-            policy.model, mesh=policy.mesh, rows=self._plan.rows, context=self._plan.context,
-            pages=self._plan.pages, page_size=batch.page_size,
-            lanes=self._plan.lanes if batch.roomy else 0,
-        )  # fmt: skip
+        self.forest = Forest(policy.model, mesh=policy.mesh, **asdict(self._plan.sizes(batch)))
         if scorer is not None:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)
         self.engine = Engine(
             self.forest, stop=self._reader.stop, sampler=policy.sampler, lanes=self._plan.lanes,
-            segment=min(batch.segment, _STEPWISE) if strategy.stepwise else batch.segment,
-            seed=batch.seed, expected=self._plan.expected, rollouts=strategy.load.steps > 1,
+            segment=batch.tokens(strategy), seed=batch.seed, expected=self._plan.expected,
+            rollouts=strategy.load.steps > 1,
         )  # fmt: skip
         self._flights: list[Flight] = []
         self._running: list[list[Run]] = [[] for _ in range(self.forest.replicas)]

@@ -9,7 +9,7 @@ alone; a rollout is appended, read at its end, and cut off again.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from jax.sharding import Mesh
 
@@ -17,6 +17,7 @@ from ttc_jax.core.flops import Ledger
 from ttc_jax.decode.batch import Extension, Place, pages_for
 from ttc_jax.decode.cache import bytes_per_token
 from ttc_jax.decode.forest import Forest
+from ttc_jax.decode.layout import Sizes
 from ttc_jax.decode.reader import reading_flops
 from ttc_jax.model.transformer import Transformer
 from ttc_jax.verify.formats import Format, Piece
@@ -107,8 +108,11 @@ class Verifier(Scorer):
         per_token = bytes_per_token(self.model.shape, self.model.embed.dtype, self.mesh)
         return self._pages_each * self._page_size * per_token
 
-    def allocate(self, questions: int, rows: int) -> None:
-        """See `Scorer`."""
+    def sizes(self, questions: int, rows: int) -> Sizes:
+        """What a forest for so many questions of so many rows holds, after `prepare`.
+
+        Raises ValueError, with the numbers, when the pages that were given do not do.
+        """
         each = -(-questions // self.replicas)
         need = self._pages_each * each
         if self.pages is not None and self.pages < need:
@@ -120,10 +124,13 @@ class Verifier(Scorer):
                 f"its pages, or lower {way_out}"
             )
         # One more row for the question itself, one for a solution that is read and given up.
-        self._forest = Forest(
-            self.model, mesh=self.mesh, rows=(rows + 2) * each, context=self._context,
-            pages=self.pages or need, page_size=self._page_size, lanes=self._lanes,
-        )  # fmt: skip
+        rows, pages = (rows + 2) * each, self.pages or need
+        return Sizes(rows, self._context, pages, self._page_size, self._lanes)
+
+    def allocate(self, questions: int, rows: int) -> None:
+        """See `Scorer`."""
+        sizes = self.sizes(questions, rows)
+        self._forest = Forest(self.model, mesh=self.mesh, **asdict(sizes))
         self._open = [0] * self.replicas
 
     def open(self, questions: Sequence[str]) -> list[tuple[State, int]]:

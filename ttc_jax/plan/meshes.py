@@ -1,0 +1,59 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which ('data', 'model') meshes a machine and a model allow."""
+
+from collections.abc import Sequence
+
+from jax.sharding import AbstractMesh, AxisType
+
+from ttc_jax.model.shape import ModelShape
+from ttc_jax.plan.topologies import Topology
+
+
+def parse(text: str) -> tuple[int, int]:
+    """(data, model) of "data=32,model=8"; an axis that is left out is 1.
+
+    Raises:
+      ValueError: another axis, or a size that is no whole number of at least 1.
+    """
+    sizes = {"data": 1, "model": 1}
+    for part in text.split(","):
+        axis, _, size = part.strip().partition("=")
+        if axis not in sizes or not size.isdecimal() or int(size) < 1:
+            raise ValueError(f"--mesh={text}: write it as data=32,model=8")
+        sizes[axis] = int(size)
+    return sizes["data"], sizes["model"]
+
+
+def check(data: int, model: int, topology: Topology, shapes: Sequence[ModelShape]) -> None:
+    """ValueError, with the numbers, for a mesh that does not fit the devices or the heads."""
+    if data * model != topology.devices:
+        raise ValueError(
+            f"a mesh of data={data} x model={model} has {data * model} devices, {topology.name} "
+            f"has {topology.devices}; choose sizes whose product that is"
+        )
+    for shape in shapes:
+        if shape.heads % model:
+            raise ValueError(
+                f"model={model} does not divide the {shape.heads} query heads of a {shape.family} "
+                f"of width {shape.width}; take one of {_divisors(topology.devices, shape.heads)}"
+            )
+
+
+def sensible(topology: Topology, shapes: Sequence[ModelShape]) -> list[tuple[int, int]]:
+    """(data, model) over all devices, with `model` a power of two that divides all kv heads."""
+    found, model = [], 1
+    while topology.devices % model == 0 and not any(s.kv_heads % model for s in shapes):
+        found.append((topology.devices // model, model))
+        model *= 2
+    return found
+
+
+def mesh(data: int, model: int) -> AbstractMesh:
+    """A mesh without devices: enough to lay arrays out."""
+    return AbstractMesh((data, model), ("data", "model"), (AxisType.Auto, AxisType.Auto))
+
+
+def _divisors(devices: int, heads: int) -> str:
+    both = [n for n in range(1, devices + 1) if devices % n == 0 and heads % n == 0]
+    return ", ".join(map(str, both))

@@ -1,0 +1,225 @@
+# Copyright 2026 The ttc_jax Authors
+# SPDX-License-Identifier: Apache-2.0
+"""From configs to what is planned: the jobs of an experiment with their models as shapes."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+from flax import nnx
+from ml_collections import ConfigDict
+
+from ttc_jax.data.sources import Question
+from ttc_jax.learn import lora
+from ttc_jax.learn.losses import language_loss, value_loss
+from ttc_jax.model.hf_config import shape_from_hf
+from ttc_jax.model.load import checkpoint_directory, read_shape
+from ttc_jax.model.settings import read_json
+from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.token_files import load_tokenizer
+from ttc_jax.model.transformer import Transformer, abstract
+from ttc_jax.plan.estimate import PRESET, Estimate, preset
+from ttc_jax.plan.meshes import mesh
+from ttc_jax.plan.work import Judge, Reading, Sampling, Training, Work
+from ttc_jax.run import labels, pipeline, search, settings, stage, sweep, train
+from ttc_jax.run.lessons import POLICIES, VERIFIERS
+from ttc_jax.run.models import asked
+from ttc_jax.verify.format_names import by_name
+from ttc_jax.verify.likelihood import LIKELIHOOD
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """What cannot be known before a run; 0 takes the bound that the config sets.
+
+    `mean` tokens of a solution and `step` of a step; `questions` of `question` tokens each, where
+    the data is not at hand (0: it is read).
+    """
+
+    mean: int = 0
+    step: int = 0
+    questions: int = 0
+    question: int = 0
+
+
+def works(config: ConfigDict, workdir: Path, platform: str, assumed: Assumed) -> list[Work]:
+    """The jobs of an experiment, in order: one, all runs of a sweep, all stages of a pipeline.
+
+    `workdir` is where it would be run; models that an earlier stage makes need not be there.
+    `platform` is that of the machine, "cpu", "gpu" or "tpu", and decides what dtype "auto" is.
+
+    Raises:
+      ValueError, OSError: a setting that cannot work, as `ttc run` would say; a model or data that
+        is not there.
+    """
+    if config.job == "pipeline":
+        stages = pipeline.check(config, workdir)
+    else:
+        stage.check(config)
+        stages = {config.job: config}
+    made = {
+        str(workdir / name / "model"): own for name, own in stages.items() if own.job == "train"
+    }
+    found = _Planned(settings.cache_dir(config.cache_dir), made, platform, assumed)
+    return [work for name, own in stages.items() for work in found.jobs(name, own)]
+
+
+class _Planned:
+    """The models and questions of one experiment."""
+
+    def __init__(
+        self, cache_dir: Path, made: Mapping[str, ConfigDict], platform: str, assumed: Assumed
+    ):
+        self._cache_dir, self._made = cache_dir, made
+        self._platform, self._assumed = platform, assumed
+        self._asked: dict[str, list[Question]] = {}
+
+    def jobs(self, name: str, config: ConfigDict) -> list[Work]:
+        """The work of one job."""
+        config = config.copy_and_resolve_references()
+        if config.model.dtype == "auto":
+            config.model.dtype = "float32" if self._platform == "cpu" else "bfloat16"
+        if config.job == "sweep":
+            runs = sweep.check(config)
+            return [self._sampling(f"{name}/{run}", own) for run, own in runs.items()]
+        if config.job == "train":
+            return [self._training(name, config)]
+        if config.job == "probe":
+            return [Reading(name, "probe", self._questions(config), self._policy(config))]
+        return [self._sampling(name, config)]
+
+    # ---------------------------------------------------------------- models
+
+    def _shape(self, path: str) -> ModelShape:
+        """The shape of a checkpoint: one that a stage makes, a preset, or what its files say."""
+        if path in self._made:
+            return self._trained(self._made[path])
+        if path.startswith(PRESET):
+            return preset(path)
+        directory = checkpoint_directory(path, self._cache_dir / "models")
+        if any(directory.glob("*.safetensors")):
+            return read_shape(directory)
+        return shape_from_hf(read_json(directory / "config.json"))
+
+    def _trained(self, config: ConfigDict) -> ModelShape:
+        """The shape of what a training job trains."""
+        t = config.train
+        if t.scratch.layers:
+            vocab = self._tokenizer(config.model.path).vocab_size
+            shape = ModelShape(vocab=vocab, **t.scratch.to_dict())
+        else:
+            shape = self._shape(config.model.path)
+        if t.kind in POLICIES and shape.value_classes:
+            raise ValueError(
+                f"{config.model.path} is a verifier (it has a value head); {t.kind} needs a policy"
+            )
+        if t.kind in VERIFIERS:
+            return replace(shape, value_classes=1, value_hidden=0)
+        return shape
+
+    def _tokenizer(self, path: str):
+        """The tokenizer of a checkpoint, or what stands in for one."""
+        if path in self._made:
+            return self._tokenizer(self._made[path].model.path)
+        if path.startswith(PRESET):
+            return Estimate(preset(path).vocab)
+        return load_tokenizer(checkpoint_directory(path, self._cache_dir / "models"))
+
+    def _policy(self, config: ConfigDict):
+        model = abstract(self._shape(config.model.path), settings.dtype(config))
+        # Whoever plans puts it on a mesh.
+        policy = asked(config, model, self._tokenizer(config.model.path), mesh(1, 1))
+        return replace(policy, prompt=functools.cache(policy.prompt))
+
+    def _judge(self, config: ConfigDict) -> Judge | None:
+        scorer = config.scorer
+        if scorer.path in ("", LIKELIHOOD):
+            return None
+        shape = self._shape(scorer.path)
+        try:
+            format = by_name(scorer.format, self._tokenizer(scorer.path))
+        except ValueError as error:
+            if not scorer.path.startswith(PRESET):
+                raise
+            raise ValueError(
+                f"scorer.format {scorer.format!r} needs the verifier's own tokenizer, which "
+                f"{scorer.path} has not; name a directory that holds it, or another format"
+            ) from error
+        if scorer.untrained or scorer.path.startswith(PRESET):
+            shape = replace(shape, value_classes=1, value_hidden=0)
+        format.begin = functools.cache(format.begin)
+        return Judge(abstract(shape, settings.dtype(config)), format, scorer.pages or None)
+
+    # ---------------------------------------------------------------- questions
+
+    def _questions(self, config: ConfigDict) -> Sequence[Question]:
+        a = self._assumed
+        if a.questions:
+            text = " a" * (a.question or 128)
+            return [Question(f"q{i}", text, "") for i in range(a.questions)]
+        key = str(config.data.to_dict())
+        if key not in self._asked:
+            try:
+                self._asked[key] = settings.questions(config, self._cache_dir)
+            except (ValueError, FileNotFoundError) as error:
+                raise type(error)(
+                    f"{error}; or plan without the data: --questions=N --question_tokens=T"
+                ) from error
+        return self._asked[key]
+
+    # ---------------------------------------------------------------- jobs
+
+    def _sampling(self, name: str, config: ConfigDict) -> Sampling:
+        if config.job == "labels":
+            strategy, judge = labels.check(config), None
+        else:
+            strategy, judge = search.check(config), self._judge(config)
+        mean = self._mean(config)
+        step = min(self._assumed.step or config.search.max_step, mean)
+        return Sampling(
+            name, config.job, strategy, self._questions(config), self._policy(config), judge,
+            settings.batch(config), mean, step,
+        )  # fmt: skip
+
+    def _mean(self, config: ConfigDict) -> int:
+        mean, most = self._assumed.mean, config.sample.max_new
+        if mean > most:
+            raise ValueError(
+                f"--mean_tokens={mean}, but sample.max_new = {most} is the most that a solution "
+                f"has; lower one or raise the other"
+            )
+        return mean or most
+
+    def _training(self, name: str, config: ConfigDict) -> Training:
+        t, shape, mean = config.train, self._trained(config), self._mean(config)
+        tokenizer, questions = self._tokenizer(config.model.path), self._questions(config)
+        verifier = t.kind in VERIFIERS
+        if verifier:
+            format = by_name(VERIFIERS[t.kind][1], tokenizer)
+            lengths = [len(format.begin(q.text)) for q in questions]
+        else:
+            how = settings.style(config)
+            lengths = [len(tokenizer.encode(how.render(q, (), tokenizer))) for q in questions]
+        # A revision has wrong attempts before it, a verifier of revisions those that it judges.
+        earlier = t.attempts * mean if t.kind in ("revision", "restem", "revision_orm") else 0
+        example = -(-sum(lengths) // len(lengths)) + mean + earlier
+        longest = max(lengths) + mean + earlier
+        length = t.length or -(-longest // 64) * 64
+        examples = len(questions) * (config.labels.samples if verifier else 1)
+        return Training(
+            name, "train", self._with_adapters(config, abstract(shape)),
+            value_loss if verifier else language_loss, train.optimiser_of(config),
+            train.numerics_of(config), t.trained or (lora.TRAINED if t.lora.rank else ""), t.steps,
+            t.batch, min(example, length), length, t.evaluate_every,
+            math.ceil(examples * t.held_out),
+        )  # fmt: skip
+
+    def _with_adapters(self, config: ConfigDict, model: Transformer) -> Transformer:
+        rank, alpha = config.train.lora.rank, config.train.lora.alpha or None
+        if not rank:
+            return model
+        key = jax.random.key(0)
+        return nnx.eval_shape(lambda m: lora.with_adapters(m, rank, key, alpha=alpha), model)
