@@ -112,7 +112,7 @@ def _assumptions(found: Outlook) -> Iterator[str]:
         yield f"solutions have {mean} tokens, their steps {step}"
     if lengths:
         yield "all rows of a batch are busy, and the device never waits for the host"
-        yield "prompts share nothing with each other; every segment is preceded by a fork"
+        yield "every segment is preceded by a fork; rows hold whole solutions all the time"
     if any(isinstance(w, Training) for w in works):
         yield "training goes on to its last step; choosing a checkpoint by samples is left out"
     if any(isinstance(w, Reading) for w in works):

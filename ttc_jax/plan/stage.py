@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from jax.sharding import Mesh
 
+from ttc_jax.data.sources import Question
+from ttc_jax.decode.forest import common
 from ttc_jax.decode.layout import layout
 from ttc_jax.plan import memory
 from ttc_jax.plan.chips import Chip
@@ -13,7 +15,7 @@ from ttc_jax.plan.memory import Needs
 from ttc_jax.plan.programs import Calls, Program
 from ttc_jax.plan.reading import reading_program
 from ttc_jax.plan.training import step_program
-from ttc_jax.plan.work import Reading, Sampling, Training, Work
+from ttc_jax.plan.work import Judge, Reading, Sampling, Training, Work
 from ttc_jax.search.plan import plan, pool_bytes
 
 
@@ -79,22 +81,23 @@ def _sampling(work: Sampling, mesh: Mesh, chip: Chip) -> Stage:
     on_cpu, replicas = chip.platform == "cpu", mesh.shape["data"]
     policy = replace(work.policy, mesh=mesh)
     dtype = policy.model.embed.dtype
-    judge = work.judge and work.judge.on(mesh, work.batch.page_size)
-    held = sum(memory.weights(shape, dtype, mesh) for shape in work.shapes)
+    judged = isinstance(work.judge, Judge)
+    scorer = work.judge.on(mesh, work.batch.page_size) if judged else work.judge
+    held = sum(memory.weights(shape, dtype, mesh) for shape in work.loaded)
     if held >= chip.memory:
         raise ValueError(
             f"the weights alone take {held / 1e9:.2f} GB of each chip, a {chip.name} has "
             f"{chip.memory / 1e9:.0f} GB: raise mesh.model"
         )
-    how = (work.strategy, work.questions, policy, judge, work.batch)
+    how = (work.strategy, work.questions, policy, scorer, work.batch)
     wanted = plan(*how, free=1 << 62).questions
     made = plan(*how, free=pool_bytes(int(chip.memory), held))
     shape = policy.model.shape
     mine = Calls(shape, dtype, mesh, layout(shape, dtype, made.sizes(work.batch), on_cpu=on_cpu))
     theirs = None
-    if judge is not None:
-        sizes = judge.sizes(made.questions * replicas, made.scored)
-        other = judge.model.shape
+    if judged:
+        sizes = scorer.sizes(made.questions * replicas, made.scored)
+        other = scorer.model.shape
         theirs = Calls(other, dtype, mesh, layout(other, dtype, sizes, on_cpu=on_cpu))
     pool = mine.pool + (theirs.pool if theirs else 0)
     calls = [*_policy_calls(work, mine, made, replicas)]
@@ -107,18 +110,19 @@ def _sampling(work: Sampling, mesh: Mesh, chip: Chip) -> Stage:
 
 def _policy_calls(work: Sampling, calls: Calls, made, replicas: int):
     """(program, calls) of the policy: prompts, segments, and a fork before each of them."""
-    load, count = work.strategy.load, len(work.questions)
-    lengths = [len(work.policy.prompt(question, ())) for question in work.questions]
-    prompts, extra = float(sum(lengths)), 0.0
-    chain = len(work.strategy.chains[0]) if work.strategy.chains else 1
+    load, count, chains = work.strategy.load, len(work.questions), work.strategy.chains
+    shared, lengths = _prompts(work)
+    fresh, longest = sum(lengths), max(lengths)
+    chain = len(chains[0]) if chains else 1
     if load.attempts:
-        # Of every attempt but the first the prompt is read anew, with those before it.
-        window = sum(min(load.attempts, i) for i in range(1, chain))
-        chains = len(work.strategy.chains)
-        extra = chains * ((chain - 1) * prompts + count * window * work.mean)
-    longest = max(lengths) + load.attempts * work.mean
-    prefill = calls.extend("prefill", longest, 0, None)
-    yield prefill, _calls_for(calls, longest, prompts + extra, replicas)
+        # The prompt of an attempt goes on where the one before ended, until its window slides:
+        # then all behind the question's own beginning is read anew.
+        grown, slid = min(chain - 1, load.attempts), max(0, chain - 1 - load.attempts)
+        each = grown * work.mean + slid * load.attempts * work.mean
+        fresh += len(chains) * (count * each + slid * fresh)
+        longest += load.attempts * work.mean if slid else work.mean
+    prefill = calls.extend("prefill", longest, shared, None)
+    yield prefill, _calls_for(calls, longest, fresh, replicas)
     tokens = work.batch.tokens(work.strategy)
     segment = calls.segment(
         made.lanes, tokens, made.expected, work.mean, work.policy.sampler, load.steps > 1
@@ -127,6 +131,15 @@ def _policy_calls(work: Sampling, calls: Calls, made, replicas: int):
     rounds = max(work.sampled * count / (busy * segment.trips), chain * work.mean / segment.trips)
     yield segment, rounds
     yield calls.fork("fork", min(made.lanes, load.rows * made.questions)), rounds
+
+
+def _prompts(work: Sampling) -> tuple[int, list[int]]:
+    """Tokens that all prompts begin with, in whole pages, and those of each prompt behind them."""
+    bare = work.policy.prompt(Question("", "", ""), ())
+    prompts = [work.policy.prompt(question, ()) for question in work.questions]
+    page = work.batch.page_size
+    shared = min(min(common(bare, prompt), len(prompt) - 1) for prompt in prompts) // page * page
+    return shared, [len(prompt) - shared for prompt in prompts]
 
 
 def _verifier_calls(work: Sampling, calls: Calls, replicas: int):

@@ -18,16 +18,21 @@ from ttc_jax.model.transformer import Transformer
 from ttc_jax.search.plan import Batch, Policy
 from ttc_jax.search.strategy import Strategy
 from ttc_jax.verify.formats import Format
+from ttc_jax.verify.likelihood import Likelihood
 from ttc_jax.verify.verifier import Verifier
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A model that scores, as shapes, and how it reads."""
+    """A verifier's model as shapes, and how it reads.
+
+    `shared` says that its weights are the policy's own, loaded once for both.
+    """
 
     model: Transformer
     format: Format
     pages: int | None = None
+    shared: bool = False
 
     def on(self, mesh: Mesh, page_size: int) -> Verifier:
         """The verifier on a mesh, with nothing allocated."""
@@ -46,7 +51,7 @@ class Sampling:
     strategy: Strategy
     questions: Sequence[Question]
     policy: Policy
-    judge: Judge | None
+    judge: Judge | Likelihood | None
     batch: Batch
     mean: int
     step: int
@@ -54,12 +59,19 @@ class Sampling:
     @property
     def shapes(self) -> list[ModelShape]:
         """Those of the models."""
-        models = [self.policy.model] + ([self.judge.model] if self.judge else [])
+        judged = isinstance(self.judge, Judge)
+        models = [self.policy.model] + ([self.judge.model] if judged else [])
         return [model.shape for model in models]
 
     def with_rows(self, rows: int) -> "Sampling":
         """The same with another batch."""
         return replace(self, batch=replace(self.batch, rows=rows))
+
+    @property
+    def loaded(self) -> list[ModelShape]:
+        """Those of the models that have weights of their own."""
+        shared = isinstance(self.judge, Judge) and self.judge.shared
+        return self.shapes[:1] if shared else self.shapes
 
     @property
     def sampled(self) -> int:
@@ -78,7 +90,7 @@ class Sampling:
     @property
     def claims(self) -> int:
         """Pieces of one question's solutions that a verifier reads."""
-        if self.judge is None:
+        if not isinstance(self.judge, Judge):
             return 0
         if self.judge.format.outcome:
             return self.strategy.generations

@@ -28,7 +28,7 @@ from ttc_jax.run import labels, pipeline, search, settings, stage, sweep, train
 from ttc_jax.run.lessons import POLICIES, VERIFIERS
 from ttc_jax.run.models import asked
 from ttc_jax.verify.format_names import by_name
-from ttc_jax.verify.likelihood import LIKELIHOOD
+from ttc_jax.verify.likelihood import LIKELIHOOD, Likelihood
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,12 @@ class _Planned:
         policy = asked(config, model, self._tokenizer(config.model.path), mesh(1, 1))
         return replace(policy, prompt=functools.cache(policy.prompt))
 
-    def _judge(self, config: ConfigDict) -> Judge | None:
+    def _judge(self, config: ConfigDict) -> Judge | Likelihood | None:
         scorer = config.scorer
-        if scorer.path in ("", LIKELIHOOD):
+        if not scorer.path:
             return None
+        if scorer.path == LIKELIHOOD:
+            return Likelihood(scorer.aggregate)
         shape = self._shape(scorer.path)
         try:
             format = by_name(scorer.format, self._tokenizer(scorer.path))
@@ -151,7 +153,9 @@ class _Planned:
         if scorer.untrained or scorer.path.startswith(PRESET):
             shape = replace(shape, value_classes=1, value_hidden=0)
         format.begin = functools.cache(format.begin)
-        return Judge(abstract(shape, settings.dtype(config)), format, scorer.pages or None)
+        shared = scorer.path == config.model.path
+        model = abstract(shape, settings.dtype(config))
+        return Judge(model, format, scorer.pages or None, shared)
 
     # ---------------------------------------------------------------- questions
 
