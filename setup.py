@@ -72,6 +72,11 @@ setup(
             "jax[tpu]>=0.10.2,<0.11; python_version < '3.12'",
             "jax[tpu]>=0.11.2,<0.13; python_version >= '3.12'",
         ],
+        # Compiles for TPUs on any machine, for `ttc plan`; the release that goes with jax.
+        "plan": [
+            "libtpu>=0.0.42,<0.0.43; python_version < '3.12'",
+            "jax[tpu]>=0.11.2,<0.13; python_version >= '3.12'",
+        ],
         "test": [
             *GGUF,
             "accelerate>=1.10",  # transformers opens no GGUF file without it

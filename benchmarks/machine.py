@@ -95,8 +95,8 @@ def print_table(headers: list[str], rows: list[list]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
 
 
-def print_headline(benchmark: str, headline: dict[str, float]) -> None:
-    """The last line of a benchmark, in JSON."""
-    device = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+def print_headline(benchmark: str, headline: dict[str, float], device: str = "") -> None:
+    """The last line of a benchmark, in JSON; `device` where it is not that of this machine."""
+    device = device or f"{jax.device_count()} x {jax.devices()[0].device_kind}"
     rounded = {name: round(value, 4) for name, value in headline.items()}
     print(json.dumps({"benchmark": benchmark, "device": device, "headline": rounded}))

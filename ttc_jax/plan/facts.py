@@ -111,11 +111,15 @@ def _assumptions(found: Outlook) -> Iterator[str]:
     for mean, step in sorted(lengths):
         yield f"solutions have {mean} tokens, their steps {step}"
     if lengths:
-        yield "all rows of a batch are busy, and the device never waits for the host"
+        yield "all rows of a batch are busy"
         yield "every segment is preceded by a fork; rows hold whole solutions all the time"
     if any(isinstance(w, Training) for w in works):
         yield "training goes on to its last step; choosing a checkpoint by samples is left out"
     if any(isinstance(w, Reading) for w in works):
         yield "a probe reads the questions of its own job; those of its source come on top"
+    yield (
+        "devices never wait for the host, and no operation takes time to start: for models so "
+        "small that their operations take microseconds, times are far too short"
+    )
     if found.topology.devices > 1:
         yield "collectives run along one axis of the torus, without their latency"

@@ -28,7 +28,7 @@ Known = Mapping[tuple, Compiled | str]
 class Part:
     """A program of a stage: how often it is called, and what one call takes.
 
-    `seconds` are XLA's where its compiler gave any that the roofline allows, else the roofline's.
+    `seconds` are XLA's estimate where the program was compiled, and never below the roofline.
     `refused` is what XLA said of a program that does not fit.
     """
 

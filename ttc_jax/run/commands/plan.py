@@ -3,6 +3,7 @@
 """`ttc plan`: what an experiment needs and how long it takes on a machine that is not there."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ def main(argv: Sequence[str]) -> None:
     )
     given = {name: _number(name, values[name].value) for name in numbers}
     print_anything()
+    # Nothing is computed: a device that there may be is not to be taken.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from ttc_jax.plan import meshes, topologies  # after parsing: importing jax takes seconds
     from ttc_jax.plan.facts import facts
     from ttc_jax.plan.outlook import outlook
