@@ -63,5 +63,7 @@ def devices(topology: Topology) -> Sequence[jax.Device]:
 
     # libtpu would ask the network what machine this is, and wait for an answer.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    # It would be loaded by one process at a time, as a TPU can have one user only.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     how = {"chips_per_host_bounds": [1, 1, 1]} if topology.devices == 1 else {}
     return topologies.get_topology_desc(platform="tpu", topology_name=topology.name, **how).devices
