@@ -33,8 +33,8 @@ class Needs:
 
 
 @functools.cache
-def model(shape: ModelShape, dtype) -> Transformer:
-    """The model as shapes; made once, as large ones take a second."""
+def model(shape: ModelShape, dtype=jnp.float32) -> Transformer:
+    """A model as shapes; made once, as large ones take a second."""
     return abstract(shape, dtype)
 
 

@@ -19,7 +19,7 @@ from ttc_jax.plan.stage import Stage, Use, stage
 from ttc_jax.plan.topologies import Topology
 from ttc_jax.plan.work import Reading, Work
 
-_MOST_ROWS = 1 << 20
+_MOST_ROWS = 1 << 16
 # What XLA says of programs, by what tells them apart; a text where it refused one.
 Known = Mapping[tuple, Compiled | str]
 
@@ -159,7 +159,7 @@ def _on(works, topology: Topology, mesh: tuple[int, int], most: int, say) -> Out
                     raise
                 known[_key(program)] = str(error).splitlines()[0]
     found = tuple(
-        _foreseen(one, chip, known, _largest(one.work, abstract, chip, known)) for one in stages
+        _foreseen(one, chip, known, _largest(one, abstract, chip, known)) for one in stages
     )
     return Outlook(topology, *mesh, found)
 
@@ -205,33 +205,38 @@ def _part(use: Use, chip: Chip, xla: Compiled | str | None) -> Part:
     )
 
 
-def _largest(work: Work, mesh, chip: Chip, known: Known) -> int:
-    """The most rows, a power of two times the fewest that the mesh allows, that fit.
+def _largest(one: Stage, mesh, chip: Chip, known: Known) -> int:
+    """The most rows that fit, of those that are asked for, doubled or halved again and again.
 
     Estimated temporaries are corrected by what XLA needs for the batch that was compiled. A probe's
     batch is not for choosing: 0.
     """
-    if isinstance(work, Reading):
+    if isinstance(one.work, Reading):
         return 0
     ratio: dict[str, float] = {}
-    for use in stage(work, mesh, chip).uses:
+    for use in one.uses:
         xla = known.get(_key(use.program))
         if isinstance(xla, Compiled) and use.program.temporary:
             ratio[use.program.name] = xla.temporary / use.program.temporary
-    rows, largest = mesh.shape["data"], 0
-    while rows <= _MOST_ROWS:
+
+    def fits(rows: int) -> bool:
         try:
-            one = stage(work.with_rows(rows), mesh, chip)
+            tried = stage(one.work.with_rows(rows), mesh, chip)
         except ValueError:
-            break
-        room = all(
+            return False
+        needs = (
             use.needs.weights
             + use.needs.pool
             + use.program.temporary * ratio.get(use.program.name, 1.0)
-            <= chip.memory
-            for use in one.uses
+            for use in tried.uses
         )
-        if not room or one.questions < one.wanted:
-            break
-        largest, rows = one.rows, rows * 2
-    return largest
+        return max(needs) <= chip.memory and tried.questions == tried.wanted
+
+    rows, fewest = one.rows, mesh.shape["data"]
+    while not fits(rows):
+        if rows % (2 * fewest):
+            return 0
+        rows //= 2
+    while rows >= one.rows and 2 * rows <= _MOST_ROWS and fits(2 * rows):
+        rows *= 2
+    return rows

@@ -20,7 +20,8 @@ from ttc_jax.model.load import checkpoint_directory, read_shape
 from ttc_jax.model.settings import read_json
 from ttc_jax.model.shape import ModelShape
 from ttc_jax.model.token_files import load_tokenizer
-from ttc_jax.model.transformer import Transformer, abstract
+from ttc_jax.model.transformer import Transformer
+from ttc_jax.plan import memory
 from ttc_jax.plan.estimate import PRESET, Estimate, preset
 from ttc_jax.plan.meshes import mesh
 from ttc_jax.plan.work import Judge, Reading, Sampling, Training, Work
@@ -129,7 +130,7 @@ class _Planned:
         return load_tokenizer(checkpoint_directory(path, self._cache_dir / "models"))
 
     def _policy(self, config: ConfigDict):
-        model = abstract(self._shape(config.model.path), settings.dtype(config))
+        model = memory.model(self._shape(config.model.path), settings.dtype(config))
         # Whoever plans puts it on a mesh.
         policy = asked(config, model, self._tokenizer(config.model.path), mesh(1, 1))
         return replace(policy, prompt=functools.cache(policy.prompt))
@@ -154,7 +155,7 @@ class _Planned:
             shape = replace(shape, value_classes=1, value_hidden=0)
         format.begin = functools.cache(format.begin)
         shared = scorer.path == config.model.path
-        model = abstract(shape, settings.dtype(config))
+        model = memory.model(shape, settings.dtype(config))
         return Judge(model, format, scorer.pages or None, shared)
 
     # ---------------------------------------------------------------- questions
@@ -214,7 +215,7 @@ class _Planned:
         length = t.length or -(-longest // 64) * 64
         examples = len(questions) * (config.labels.samples if verifier else 1)
         return Training(
-            name, "train", self._with_adapters(config, abstract(shape)),
+            name, "train", self._with_adapters(config, memory.model(shape)),
             value_loss if verifier else language_loss, train.optimiser_of(config),
             train.numerics_of(config), t.trained or (lora.TRAINED if t.lora.rank else ""), t.steps,
             t.batch, min(example, length), length, t.evaluate_every,
