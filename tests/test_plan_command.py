@@ -68,6 +68,14 @@ def test_questions_that_are_not_at_hand(capsys):
     assert found["stages"][0]["tokens"] == 5000 * 16 * 512
 
 
+def test_kv_heads_that_the_mesh_does_not_divide_are_held_whole(capsys):
+    model = "--config.model.path=preset:google/gemma-3-1b-it"  # 4 heads, 1 kv head
+    alone = planned(capsys, "smollm2.py", model, "--mesh=data=8")
+    shards = planned(capsys, "smollm2.py", model, "--mesh=data=2,model=4")
+    assert "1 kv heads are held whole by each of 4 shards" in shards["assumptions"]
+    assert not any("kv heads" in text for text in alone["assumptions"])
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -78,8 +86,12 @@ def test_questions_that_are_not_at_hand(capsys):
         ([QWEN, "--mean_tokens=x"], "--mean_tokens=x: give a whole number"),
         (["--config.model.path=preset:none"], "no preset:none; there are preset:"),
         ([QWEN, "--config.search.strategy=beam(N=4,M=2)"], "name a verifier's checkpoint"),
+        ([QWEN, "--config.scorer.path=preset:Qwen/Qwen3-8B", "--config.scorer.mesh.data=2"],
+         "--config.scorer.mesh.data=0"),
+        ([QWEN, "--config.scorer.path=preset:Qwen/Qwen3-8B", "--config.scorer.format=rlhflow"],
+         "needs the verifier's own tokenizer"),
         ([QWEN, "--no_such=1"], "unknown flag --no_such"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_planned_is_refused_with_the_way_out(flags, says, capsys):
     assert says in refused(capsys, "smollm2.py", *flags)

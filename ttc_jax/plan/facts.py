@@ -117,6 +117,9 @@ def _assumptions(found: Outlook) -> Iterator[str]:
         yield "training goes on to its last step; choosing a checkpoint by samples is left out"
     if any(isinstance(w, Reading) for w in works):
         yield "a probe reads the questions of its own job; those of its source come on top"
+    shapes = {shape for work in works for shape in work.shapes}
+    for heads in sorted({s.kv_heads for s in shapes if s.kv_heads % found.model}):
+        yield f"{heads} kv heads are held whole by each of {found.model} shards"
     yield (
         "devices never wait for the host, and no operation takes time to start: for models so "
         "small that their operations take microseconds, times are far too short"

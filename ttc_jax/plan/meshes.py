@@ -51,7 +51,8 @@ def sensible(topology: Topology, shapes: Sequence[ModelShape]) -> list[tuple[int
 
 def mesh(data: int, model: int) -> AbstractMesh:
     """A mesh without devices: enough to lay arrays out."""
-    return AbstractMesh((data, model), ("data", "model"), (AxisType.Auto, AxisType.Auto))
+    axis_types = (AxisType.Auto, AxisType.Auto)
+    return AbstractMesh((data, model), ("data", "model"), axis_types=axis_types)
 
 
 def _divisors(devices: int, heads: int) -> str:

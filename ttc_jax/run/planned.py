@@ -141,6 +141,11 @@ class _Planned:
             return None
         if scorer.path == LIKELIHOOD:
             return Likelihood(scorer.aggregate)
+        if scorer.mesh.data or scorer.mesh.model:
+            raise ValueError(
+                "the verifier has a mesh of its own, and is planned on the policy's: pass "
+                "--config.scorer.mesh.data=0 --config.scorer.mesh.model=0"
+            )
         shape = self._shape(scorer.path)
         try:
             format = by_name(scorer.format, self._tokenizer(scorer.path))
