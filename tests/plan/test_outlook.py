@@ -108,10 +108,11 @@ from ttc_jax.model.transformer import abstract
 from ttc_jax.plan.facts import facts
 from ttc_jax.plan.outlook import outlook
 from ttc_jax.plan.topologies import topology
-works = [sampling(shape=SMALL), training(model=abstract(SMALL))]
+short = {"example": 100, "length": 256, "batch": 16}
+works = [sampling(shape=SMALL, rows=16), training(model=abstract(SMALL), **short)]
 print(json.dumps(facts(outlook(works, topology("v5e:2x4"), (4, 2), compiled=4))))
 """
-SMALL = replace(QWEN, layers=2, vocab=4096)
+SMALL = replace(QWEN, layers=2, width=256, heads=4, kv_heads=2, ffn=512, vocab=1024)
 
 
 @pytest.mark.tpu_aot
@@ -127,7 +128,7 @@ def test_compiled_programs_need_and_talk_as_foretold():
     seen = loads(done.stdout.splitlines()[-1])
     assert seen["model"].startswith("compiled: XLA's programs for 4 of 4")
     programs = {p["name"]: p for one in seen["stages"] for p in one["programs"]}
-    foretold = outlook([sampling(shape=SMALL)], topology("v5e:2x4"), (4, 2)).stages[0]
+    foretold = outlook([sampling(shape=SMALL, rows=16)], topology("v5e:2x4"), (4, 2)).stages[0]
     for part in foretold.parts:
         name = part.use.program.name
         listed = programs[name]["collectives"]
