@@ -27,7 +27,6 @@ _SEGMENT_COST = 3.0
 _COMPILE_FLOPS = 1 << 34
 
 
-
 def cheap(shape: ModelShape, layout: Layout, lanes: int, segment: int) -> bool:
     """Whether segments are so cheap that all of them are of all lanes and whole contexts."""
     keys = layout.row_pages * layout.sizes.page_size
