@@ -17,10 +17,10 @@ of 14 times its size. What the paper says is followed, and what it leaves open i
   solutions, dropout 0.05, betas 0.9 and 0.95, stopped early by a tenth of the questions; ORM alike.
 - revisions: 64 samples of a question, up to 4 wrong answers in view, the nearest last, 1e-5, the
   checkpoint chosen past the lowest loss by pass@1 of chains. ORM with the attempts before in view.
-- test: greedy; best-of-2048, which holds every smaller N and tells the difficulty, by PRM, and
-  best-of-512 by ORM; beams of 4, 16, 64 and 256, of width 4 and the root of N; lookahead of 1 and 3
-  steps at equal budgets N (k + 1); 256 revisions from parallel to sequential, which hold the whole
-  ratio grid; and the larger model, greedy and with 16 samples. `restem` adds the paper's ReST^EM.
+- test: greedy; best-of-2048 by PRM and by ORM, of which one half tells the difficulty and the other
+  holds every N up to 1,024; beams of 4, 16, 64 and 256, of width 4 and the root of N; lookahead of 1
+  and 3 steps at equal budgets N (k + 1); 256 revisions from parallel to sequential, which hold the
+  whole ratio grid; and the larger model, greedy and with 16 samples. `restem` adds ReST^EM.
 
     ttc run --config=configs/math_gemma2.py --config.model.path=DIR2B \
         --config.larger.path=DIR27B --config.data.dir=MATH --workdir=runs/math
@@ -88,25 +88,25 @@ def get_config(arg: str | None = None) -> ConfigDict:
     stages.larger = protocol.stage(config, "sweep", split="test")
     stages.larger.model.path = config.larger.get_oneway_ref("path")
     config.order = (*training, "probe", "test", "larger")
-    budgets, attempts, pools = BUDGETS, ATTEMPTS, (2048, 512, 16)
+    budgets, attempts, pool, large = BUDGETS, ATTEMPTS, 2048, 16
     if "tiny" in named:
         protocol.shrink_random(config, "google/gemma-2-2b-it")
         config.larger.path = "random:google/gemma-2-27b-it"
-        budgets, attempts, pools = (16,), 4, (8, 4, 4)
-    stages.test.sweep.runs = _test(budgets, attempts, pools[:2], "restem" in named)
+        budgets, attempts, pool, large = (16,), 4, 8, 4
+    stages.test.sweep.runs = _test(budgets, attempts, pool, "restem" in named)
     stages.larger.sweep.runs = (
         ("best_of_n(N=1)", protocol.GREEDY),
-        (f"best_of_n(N={pools[2]})", protocol.PRM),
+        (f"best_of_n(N={large})", protocol.PRM),
     )
     return config.lock()
 
 
-def _test(budgets: tuple[int, ...], attempts: int, pools: tuple[int, ...], restem: bool) -> tuple:
+def _test(budgets: tuple[int, ...], attempts: int, pool: int, restem: bool) -> tuple:
     """What the small model does on the test questions."""
     runs = [
         ("best_of_n(N=1)", protocol.GREEDY),
-        (f"best_of_n(N={pools[0]})", protocol.PRM),
-        (f"best_of_n(N={pools[1]})", protocol.ORM),
+        (f"best_of_n(N={pool})", protocol.PRM),
+        (f"best_of_n(N={pool})", protocol.ORM),
         *((strategy, protocol.PRM) for strategy in protocol.prm_searches(budgets)),
         (f"beam(N={budgets[-1]},M=4)", protocol.LIKELIHOOD),  # the control
     ]
