@@ -17,10 +17,11 @@ of 14 times its size. What the paper says is followed, and what it leaves open i
   solutions, dropout 0.05, betas 0.9 and 0.95, stopped early by a tenth of the questions; ORM alike.
 - revisions: 64 samples of a question, up to 4 wrong answers in view, the nearest last, 1e-5, the
   checkpoint chosen past the lowest loss by pass@1 of chains. ORM with the attempts before in view.
-- test: greedy; best-of-2048 by PRM and by ORM, of which one half tells the difficulty and the other
-  holds every N up to 1,024; beams of 4, 16, 64 and 256, of width 4 and the root of N; lookahead of 1
-  and 3 steps at equal budgets N (k + 1); 256 revisions from parallel to sequential, which hold the
-  whole ratio grid; and the larger model, greedy and with 16 samples. `restem` adds ReST^EM.
+- test: greedy; best-of-2048 by PRM and by ORM, one half of which tells the difficulty while the
+  other holds every N up to 1,024; beams of 4, 16, 64 and 256, of width 4 and the root of N;
+  lookahead of 1 and 3 steps at equal budgets N (k + 1); 256 revisions from parallel to sequential,
+  which hold the whole ratio grid; and the larger model, greedy and with 16 samples. `restem` adds
+  the paper's ReST^EM.
 
     ttc run --config=configs/math_gemma2.py --config.model.path=DIR2B \
         --config.larger.path=DIR27B --config.data.dir=MATH --workdir=runs/math
@@ -40,7 +41,8 @@ Cost: `ttc plan --config=configs/math_gemma2.py --topology=v5e:16x16`.
 
 Of the pipeline's settings `order` names the stages to run: some of them, once those that they read
 from are done. --config.stages.NAME.* changes one stage. `tiny` runs all stages on a CPU with small
-random models of the same family and the word problems of the package: figures mean nothing.
+random models of the same family and the word problems of the package: figures mean nothing. These
+have no solutions: with `sft` too it needs --config.data.name=math --config.data.dir=MATH.
 
     ttc run --config=configs/math_gemma2.py:tiny --workdir=runs/tiny
     ttc run --config=configs/math_gemma2.py:sft,restem --config.model.path=DIR2B \
