@@ -141,7 +141,7 @@ def quick(tmp_path_factory):
 
     Compiling is most of what such a run takes.
     """
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield tmp_path_factory.mktemp("cache")
     jax.config.update("jax_disable_most_optimizations", before)
