@@ -84,7 +84,7 @@ def test_kv_heads_that_the_mesh_does_not_divide_are_held_whole(capsys):
         (["--mesh=data=1,model=8"], "does not divide the 9 query heads"),
         ([QWEN, "--mean_tokens=1000"], "sample.max_new = 128"),
         ([QWEN, "--mean_tokens=x"], "--mean_tokens=x: give a whole number"),
-        (["--config.model.path=preset:none"], "no preset:none; there are preset:"),
+        (["--config.model.path=preset:none"], "no preset 'none'; there is "),
         ([QWEN, "--config.search.strategy=beam(N=4,M=2)"], "name a verifier's checkpoint"),
         ([QWEN, "--config.scorer.path=preset:Qwen/Qwen3-8B", "--config.scorer.mesh.data=2"],
          "--config.scorer.mesh.data=0"),

@@ -6,7 +6,7 @@ import pytest
 
 from ttc_jax.model.load import checkpoint_directory
 from ttc_jax.model.token_files import load_tokenizer
-from ttc_jax.plan.estimate import Estimate, preset
+from ttc_jax.plan.estimate import Estimate
 from ttc_jax.verify.format_names import by_name
 
 TEXT = """Lena has 36 pears. She buys 3 more pears, and gives a third of all of them to her brother.
@@ -26,9 +26,3 @@ def test_formats_of_verifiers_without_a_tokenizer(name):
     format = by_name(name, Estimate(32_000))
     assert len(format.begin(TEXT)) >= len(TEXT.split())
     assert len(format.step("a b c", 0).ids) >= 3 and format.overhead >= 0
-
-
-def test_presets_by_name():
-    assert preset("preset:Qwen/Qwen3-8B").layers == 36
-    with pytest.raises(ValueError, match="no preset:Qwen; there are .*preset:Qwen/Qwen3-8B"):
-        preset("preset:Qwen")

@@ -204,6 +204,7 @@ def _gemma3(width, layers, heads, kv_heads, ffn, window, context=32_768):
 
 _SMOLLM2 = _llama(49_152, 576, 30, 9, 3, 1536, 8192, rope_theta=1e5, tied=True)
 
+PRESET = "preset:"  # how a path says that a shape is meant, and no checkpoint
 PRESETS: dict[str, ModelShape] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": _SMOLLM2,
     "HuggingFaceTB/SmolLM2-360M-Instruct": replace(

@@ -1,29 +1,13 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Models that are known by name alone: their shapes, and about how many tokens texts have."""
+"""About how many tokens texts have, where a model is known by its shape alone."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-from ttc_jax.model.shape import PRESETS, ModelShape
-
-PRESET = "preset:"
 # A tag, a line break, a word, a digit, any other character: about what vocabularies have.
 _PIECES = re.compile(r"<[^<>\s]+>|\n| ?[^\W\d_]+| ?\d| ?[^\w\s]|\s|_")
 _WORD = 8  # letters that a token of a longer word has
-
-
-def preset(path: str) -> ModelShape:
-    """The shape of "preset:NAME".
-
-    Raises:
-      ValueError: there is no such preset; the known ones are listed.
-    """
-    name = path.removeprefix(PRESET)
-    if name not in PRESETS:
-        known = ", ".join(PRESET + known for known in PRESETS)
-        raise ValueError(f"no {path}; there are {known}")
-    return PRESETS[name]
 
 
 class Estimate:

@@ -18,11 +18,11 @@ from ttc_jax.learn.losses import language_loss, value_loss
 from ttc_jax.model.hf_config import shape_from_hf
 from ttc_jax.model.load import checkpoint_directory, read_shape
 from ttc_jax.model.settings import read_json
-from ttc_jax.model.shape import ModelShape
+from ttc_jax.model.shape import PRESET, ModelShape, preset
 from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.transformer import Transformer
 from ttc_jax.plan import memory
-from ttc_jax.plan.estimate import PRESET, Estimate, preset
+from ttc_jax.plan.estimate import Estimate
 from ttc_jax.plan.meshes import mesh
 from ttc_jax.plan.work import Judge, Reading, Sampling, Training, Work
 from ttc_jax.run import labels, pipeline, search, settings, stage, sweep, train
@@ -99,7 +99,7 @@ class _Planned:
         if path in self._made:
             return self._trained(self._made[path])
         if path.startswith(PRESET):
-            return preset(path)
+            return preset(path.removeprefix(PRESET))
         directory = checkpoint_directory(path, self._cache_dir / "models")
         if any(directory.glob("*.safetensors")):
             return read_shape(directory)
@@ -126,7 +126,7 @@ class _Planned:
         if path in self._made:
             return self._tokenizer(self._made[path].model.path)
         if path.startswith(PRESET):
-            return Estimate(preset(path).vocab)
+            return Estimate(preset(path.removeprefix(PRESET)).vocab)
         return load_tokenizer(checkpoint_directory(path, self._cache_dir / "models"))
 
     def _policy(self, config: ConfigDict):

@@ -8,11 +8,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from ttc_jax.model.load import check_checkpoint
-from ttc_jax.model.shape import preset
+from ttc_jax.model.shape import PRESET, preset
 from ttc_jax.run import sweep
 from ttc_jax.verify.likelihood import LIKELIHOOD
 
-PRESET = "preset:"
 _RUNS = "sweep.runs"
 
 
