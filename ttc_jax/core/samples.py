@@ -276,7 +276,8 @@ def _questions(shard: Path) -> set[str]:
 def _read(shard: Path, columns: list[str]) -> pa.Table:
     try:
         file = pq.ParquetFile(shard)
-        if missing := [name for name in SCHEMA.names if name not in file.schema_arrow.names]:
+        there = file.schema_arrow.names
+        if missing := [name for name in SCHEMA.names if name not in there]:
             raise ValueError(
                 f"{shard} was written by an earlier version, without {', '.join(missing)}; delete "
                 f"{shard.parent} to sample its questions again, or pass another --workdir"

@@ -22,7 +22,8 @@ class StopAutomaton:
     end-of-sequence token (stops[i] is its id) or a stop string. A stop state is never left, until
     the caller sets the row to another one to go on after a step boundary (see `resume`).
     byte_next i16[first_stop, 256] are the transitions over single bytes. From the state `whole` on
-    lie those of rows that pass over the boundary of steps; it is 0 where there is none.
+    lie those of rows that pass over the boundary of steps; it is 0 where there is none. `longest`
+    is the length in bytes of the longest stop string.
     """
 
     next_state: np.ndarray
@@ -30,6 +31,7 @@ class StopAutomaton:
     stops: tuple[int | str, ...]
     byte_next: np.ndarray
     whole: int = 0
+    longest: int = 0
 
     def met(self, state: int) -> int | str | None:
         """The stop that `state` stands for, None while running."""
@@ -43,7 +45,7 @@ class StopAutomaton:
         that goes on to the `whole` solution does not stop at the boundary of steps any more.
         """
         state = self.whole if whole else 0
-        for byte in text:
+        for byte in text[len(text) - self.longest :] if len(text) > self.longest else text:
             state = int(self.byte_next[state, byte])
         return state
 
@@ -88,7 +90,8 @@ def build(
     absorbing = np.arange(first_stop, first_stop + len(stops), dtype=np.int16)
     table = np.concatenate([table, np.repeat(absorbing[:, None], vocab, axis=1)])
     whole = 0 if boundary is None else len(parts[0][0])
-    return StopAutomaton(table, first_stop, stops, np.concatenate(byte_tables), whole)
+    longest = max((len(string.encode()) for string in strings), default=0)
+    return StopAutomaton(table, first_stop, stops, np.concatenate(byte_tables), whole, longest)
 
 
 def _aho_corasick(patterns: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

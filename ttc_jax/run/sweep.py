@@ -28,6 +28,8 @@ from ttc_jax.study.settings import ReportSettings
 # Groups of settings in which the runs of one sweep may differ.
 OWN = ("model", "prompt", "sample", "search", "scorer", "engine")
 PATHS = ("model.path", "scorer.path")
+# An attempt with others in view costs as much as so many without: prompts, and no round before.
+_REVISED = 4
 
 
 def check(config: ConfigDict) -> dict[str, ConfigDict]:
@@ -80,8 +82,8 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
 def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict | None:
     """Runs every search that has no results yet; what all of them came to.
 
-    Each process of a team begins at another search, and helps where others have begun, so that they
-    are together at the end only. None in all but the first.
+    Each process of a team begins searches that no other has begun, the longest first, and then
+    helps with those that are not done. None in all but the first.
     """
     runs, team = check(config), place.team
     with ExitStack() as held:
@@ -95,9 +97,13 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
         places = {
             name: _begun(runs[name], records[name], place) for name in runs if name not in done
         }
-        order = sorted(places, key=_by_models(runs))
-        first = team.index * len(order) // team.count
-        for name in order[first:] + order[:first]:
+        left = []
+        for name in sorted(places, key=_by_models(runs)):
+            if team.claim(f"begin/{places[name].path}"):
+                _search(runs[name], questions, places[name])
+            else:
+                left.append(name)
+        for name in left:
             _search(runs[name], questions, places[name])
         team.wait()
     if not team.leads:
@@ -106,12 +112,18 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     return {
         "runs": {name: _summary(runs[name], results[name]) for name in runs},
         "report": _report_settings(config),
+        "stage": config.get("stage", ""),
     }
 
 
 def report(results: Mapping, workdir: Path) -> Iterator[Table | str]:
-    """What to print of results.json, and of the report that is written now."""
+    """What to print of results.json, and of the report that is written now.
+
+    A stage of a pipeline has none of its own: it is part of the pipeline's.
+    """
     yield runs_table(results["runs"])
+    if results["stage"]:
+        return
     from ttc_jax.report.write import report as write_report  # matplotlib takes a second
 
     yield from write_report([workdir], workdir / "report", ReportSettings(**results["report"]))
@@ -171,10 +183,20 @@ def _depends(own: ConfigDict, questions: Sequence[Question]) -> dict:
 
 
 def _by_models(runs: Mapping[str, ConfigDict]):
-    """Orders runs so that those of the same models follow each other."""
+    """Orders runs so that those of the same models follow each other, long ones before short."""
     pairs = {name: (own.model.path, own.scorer.path) for name, own in runs.items()}
-    first = list(dict.fromkeys(pairs.values()))
-    return lambda name: first.index(pairs[name])
+    work = {name: _work(own.search.strategy) for name, own in runs.items()}
+    longest: dict[tuple[str, str], int] = {}
+    for name, pair in pairs.items():
+        longest[pair] = max(longest.get(pair, 0), work[name])
+    groups = sorted(longest, key=lambda pair: -longest[pair])
+    return lambda name: (groups.index(pairs[name]), -work[name])
+
+
+def _work(strategy: str) -> int:
+    """About how long a search takes, in samples."""
+    found = parse(strategy)
+    return found.generations * (_REVISED if found.load.attempts else 1)
 
 
 def _finished(path: Path, own: ConfigDict) -> dict | None:

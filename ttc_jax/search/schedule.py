@@ -190,8 +190,9 @@ class Scheduler:
 
     def _resume(self) -> Iterator[Tree]:
         """Send nodes to the strategies that wait for no more, until all of them wait again."""
+        planting = {flight for flight, _, _ in self._planting}
         for flight in list(self._flights):
-            while not flight.left and not any(flight is f for f, _, _ in self._planting):
+            while not flight.left and flight not in planting:
                 try:
                     if flight.command is None:
                         command = next(flight.search)
@@ -211,6 +212,7 @@ class Scheduler:
                         texts = [attempt.solution for attempt in attempts]
                         tokens = self.policy.prompt(flight.question, texts)
                         self._planting.append((flight, node, tokens))
+                        planting.add(flight)
 
     def _give_up(self, flight: Flight, parents: set[Node]) -> None:
         for node in [node for node in flight.rows if node not in parents]:
