@@ -125,6 +125,11 @@ def test_local_sh_gives_its_defaults_way_to_arguments(checkout):
         return out.splitlines()[-1]
 
     config = "--config=configs/quickstart.py"
-    assert command() == f"run {config} --workdir=runs/quickstart"
-    assert command("--config.seed=1", "--workdir=x") == f"run {config} --config.seed=1 --workdir=x"
+    two = "--local_processes=2 " if os.cpu_count() > 1 else ""
+    assert command() == f"run {two}{config} --workdir=runs/quickstart"
+    assert command("--config.seed=1", "--workdir=x") == (
+        f"run {two}{config} --config.seed=1 --workdir=x"
+    )
+    one = "--local_processes=1"
+    assert command(one) == f"run {config} --workdir=runs/quickstart {one}"
     assert command("--config=a.py") == "run --workdir=runs/quickstart --config=a.py"

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(BASH is None, reason="needs bash")
 
 def taken(flags: list[str]):
     """The flags as `ttc run` reads them, which refuses what it does not know."""
-    values = run._parse(flags)
+    values = run.arguments(flags)
     processes.check(
         values.coordinator, values.processes, values.process, values.coordinator_timeout_s
     )

@@ -5,6 +5,7 @@
 import gc
 from collections.abc import Sequence
 
+from absl import flags
 from ml_collections import config_flags
 
 from ttc_jax.core import processes
@@ -32,11 +33,7 @@ Where JAX detects a cluster (Cloud TPU, SLURM, Kubernetes, Open MPI), its proces
 
 def main(argv: Sequence[str]) -> None:
     """Does the experiment, or what is left of it, and prints what it came to."""
-    values = parsed(
-        argv, USAGE, needed=["workdir"], others=["coordinator"],
-        integers=["local_processes", "processes", "process"],
-        floats={"coordinator_timeout_s": 300.0},
-    )  # fmt: skip
+    values = arguments(argv)
     if values.local_processes is not None:
         rest = [arg for arg in argv if not arg.lstrip("-").startswith("local_processes")]
         run_here(rest, values.local_processes, values.workdir)
@@ -52,3 +49,12 @@ def main(argv: Sequence[str]) -> None:
     gc.set_threshold(50_000, 20, 20)
     overrides = config_flags.get_override_values(values["config"])
     run(values.config, values.workdir, overrides=overrides, command=["ttc", "run", *argv])
+
+
+def arguments(argv: Sequence[str]) -> flags.FlagValues:
+    """What the flags say; raises as `config.parsed`."""
+    return parsed(
+        argv, USAGE, needed=["workdir"], others=["coordinator"],
+        integers=["local_processes", "processes", "process"],
+        floats={"coordinator_timeout_s": 300.0},
+    )  # fmt: skip
