@@ -65,7 +65,7 @@ def start(room: Path, name: str, *extra: str) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> str:
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=900)
     return said
 
 
@@ -112,7 +112,7 @@ def test_two_processes_make_what_one_makes(room, alone):
 
 def test_a_killed_process_ends_the_run_and_four_others_finish_it(room, alone):
     process = start(room, "killed", "--local_processes=2")
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not list((room / "killed").glob("labels/samples/*.parquet")):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.02)

@@ -55,7 +55,7 @@ def calls(monkeypatch) -> list:
 def end(running: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each."""
     try:
-        said = [process.communicate(timeout=60) for process in running]
+        said = [process.communicate(timeout=180) for process in running]
     finally:
         for process in running:
             process.kill()
@@ -203,7 +203,7 @@ def test_a_process_that_fails_and_one_that_is_told_to_end_wait_for_nobody():
         assert waiting.poll() is None
         begin = time.monotonic()
         waiting.terminate()
-        assert waiting.wait(timeout=30) == -signal.SIGTERM
+        assert waiting.wait(timeout=120) == -signal.SIGTERM
         assert time.monotonic() - begin < 10
     finally:
         waiting.kill()

@@ -82,7 +82,7 @@ def test_stages_run_in_order_each_as_if_alone(room, whole):
         made = read(whole / name / "config.json")
         assert made["key"] == entry["key"] and made["config"]["stage"] == name
         assert made["config"]["data"]["dir"] == str(room)
-        assert 0 < entry["seconds"] < 100
+        assert 0 < entry["seconds"] < 1000
     assert read(whole / "labels" / "config.json")["runs"][0]["overrides"] == {
         "labels.rollouts": 0, "model.path": str(room / "small"),
     }  # fmt: skip
