@@ -141,7 +141,7 @@ def test_timing_of_training_and_of_earlier_versions(tmp_path):
     (run / "metrics.jsonl").unlink()
     assert old.timing() == {"seconds": 0, "tokens": 0, "starts": 0, "ledger": {}}
     (run / "metrics.jsonl").write_text("nonsense\n")
-    with pytest.raises(ValueError, match="metrics.jsonl cannot be read"):
+    with pytest.raises(ValueError, match=r"metrics\*.jsonl cannot be read"):
         old.timing()
 
 
