@@ -54,7 +54,8 @@ def test_the_probe_tells_ease_of_new_questions():
     assert (found.name, found.samples, found.label_free, found.spread) == ("probe", 0, True, None)
     assert found.flops.tolist() == [7.0] * 200
     assert probe.loss < probe.constant_loss - 0.1
-    assert np.array_equal(probe.predict(x[400]), found.ease[0])
+    # One row or many: sums may be rounded otherwise.
+    assert probe.predict(x[400]) == pytest.approx(found.ease[0], rel=1e-12)
 
 
 def test_without_a_signal_the_probe_falls_back_on_the_mean():
