@@ -18,6 +18,8 @@ RETRY_S = 0.2
 SILENCE_S = 2.0
 # What a process waits longer than process 0 does, so as to hear from it who is missing.
 GRACE_S = 5.0
+# Who ends the connection, or resets it with the greeting unread, is not process 0.
+STRANGER = "something else answers there, such as a run that has already begun"
 
 
 def gather(port: int, count: int, timeout_s: float) -> None:
@@ -70,9 +72,11 @@ def join(address: tuple[str, int], number: int, count: int, timeout_s: float) ->
                 connection.sendall(f"{GREETING} {number} {count}\n".encode())
                 connection.settimeout(left + GRACE_S)
                 verdict, _, text = _line(connection).partition(" ")
-                why = "something else answers there, such as a run that has already begun"
+                why = STRANGER
+        except TimeoutError as error:
+            why = "some other process has not come" if met else str(error)
         except OSError as error:
-            why = "some other process has not come" if met else error.strerror or str(error)
+            why = STRANGER if met else error.strerror or str(error)
         if verdict == GO:
             return
         if verdict == "error":
