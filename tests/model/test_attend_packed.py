@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ttc_jax.model.attend import attend_packed
+from ttc_jax.model.linear import linear
 from ttc_jax.model.shape import ModelShape
-from ttc_jax.model.transformer import linear
 
 SHAPE = ModelShape("llama", 32, 16, layers=1, heads=4, kv_heads=2, head_dim=4, ffn=32, context=4096)
 

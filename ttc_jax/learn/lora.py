@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ttc_jax.model.transformer import LowRank, Transformer
+from ttc_jax.model.linear import LowRank
+from ttc_jax.model.transformer import Transformer
 
 WEIGHTS = ("q", "k", "v", "o", "gate", "up", "down")
 # The parameters that are trained beside the adapters: a value head begins untrained.

@@ -7,7 +7,6 @@ pass takes its attention as a function, so that the dense pass of training, `ext
 `decode_segment` run the very same code for everything but where keys come from.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,15 +17,13 @@ from flax import nnx
 
 from ttc_jax.core.mesh import on_mesh
 from ttc_jax.model.attend import attend_packed, rotate, rotation
+from ttc_jax.model.linear import linear
 from ttc_jax.model.shape import ModelShape
 
 # attention(layer, q [B, T, N, H], k [B, T, K, H], v [B, T, K, H]) -> [B, T, N, H]
 Attention = Callable[[int, jax.Array, jax.Array, jax.Array], jax.Array]
 # Stands around the function of one layer: around(layer, f)(block, x, rope) -> x
 Around = Callable[[int, Callable], Callable]
-
-# Up to so many rows at once, as in decoding, the CPU multiplies with the weight on the left.
-_FEW_ROWS = 128
 
 
 class Block(nnx.Module):
@@ -122,54 +119,6 @@ def rms_norm(x, weight, shape: ModelShape) -> jax.Array:
     y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + shape.norm_eps)
     weight = weight.astype(jnp.float32)
     return (y * (weight + shape.norm_offset)).astype(x.dtype)
-
-
-class LowRank(nnx.Module):
-    """A weight [*out, *in] and what is added to it: lora_out [*out, r] times lora_in [r, *in].
-
-    It stands in the place of the weight's parameter, so that the forward pass multiplies with the
-    three of them one after the other and never makes the sum. The product is scaled by `scale`.
-    Source: Hu et al. 2021 (arXiv 2106.09685).
-    """
-
-    def __init__(self, weight: nnx.Param, lora_in, lora_out, scale: float):
-        self.weight = weight
-        self.lora_in = nnx.Param(lora_in)
-        self.lora_out = nnx.Param(lora_out)
-        self.scale = scale
-
-    def __getitem__(self, _) -> "LowRank":
-        """Itself, where a parameter gives its array."""
-        return self
-
-
-def linear(x, weight, inputs: int = 1) -> jax.Array:
-    """x [..., in] times weight [*out, *in]: [..., *out], where the last `inputs` axes are `in`."""
-    if isinstance(weight, LowRank):
-        low = linear(x, weight.lora_in[...], inputs)
-        added = linear(low, weight.lora_out[...])
-        return linear(x, weight.weight[...], inputs) + weight.scale * added
-    split = weight.ndim - inputs
-    out_dims = weight.shape[:split]
-    flat = weight.reshape(math.prod(out_dims), math.prod(weight.shape[split:]))
-    rows = x.reshape(-1, flat.shape[1])
-    if rows.shape[0] <= _FEW_ROWS:
-        y = jax.lax.platform_dependent(rows, flat, cpu=_weight_first, default=_rows_first)
-    else:
-        y = _rows_first(rows, flat)
-    return y.reshape(*x.shape[: x.ndim - inputs], *out_dims)
-
-
-def _rows_first(x, weight) -> jax.Array:
-    return jnp.einsum("zd,fd->zf", x, weight)
-
-
-def _weight_first(x, weight) -> jax.Array:
-    # XLA's CPU matmul of few rows is up to 1.6 times faster with the weight on the left and both
-    # operands contiguous along rows; of many it is 1.1 to 1.4 times slower. The barriers keep the
-    # compiler from folding the transposes away.
-    x = jax.lax.optimization_barrier(x.T)
-    return jax.lax.optimization_barrier(weight @ x).T
 
 
 def _attention(block: Block, shape, layer: int, x, rope, attention: Attention) -> jax.Array:
