@@ -50,11 +50,22 @@ def _cache(shape: ModelShape, replicas: int) -> Cache:
     return Cache((pool,) * shape.layers, (pool,) * shape.layers, table)
 
 
-def extend(shape: ModelShape, *, rows, tokens, context_pages, reader=None, replicas=1):
-    """`extend` over `rows` rows of `tokens` tokens on each replica, lowered."""
+def plain(model):
+    """The model itself."""
+    return model
+
+
+def extend(
+    shape: ModelShape, *, rows, tokens, context_pages, reader=None, replicas=1, convert=plain
+):
+    """`extend` over `rows` rows of `tokens` tokens on each replica, lowered.
+
+    `convert` makes the model of the shape another one.
+    """
     dims = replicas, rows
+    model = jax.eval_shape(convert, abstract(shape))
     return programs.extend.lower(
-        abstract(shape), _cache(shape, replicas), array(*dims), array(*dims, tokens), array(*dims),
+        model, _cache(shape, replicas), array(*dims), array(*dims, tokens), array(*dims),
         mesh=make_mesh(replicas), context_pages=context_pages, reader=reader,
     )  # fmt: skip
 
@@ -67,13 +78,16 @@ def groups(replicas: int, rows: int, count: int, members: int, pages: int) -> pr
     )  # fmt: skip
 
 
-def segment(shape: ModelShape, grouped: programs.Groups, *, rows, n, own_pages, replicas=1):
-    """`decode_segment` over `rows` rows on each replica, lowered."""
+def segment(
+    shape: ModelShape, grouped: programs.Groups, *, rows, n, own_pages, replicas=1, convert=plain
+):
+    """`decode_segment` over `rows` rows on each replica, lowered; `convert` as in `extend`."""
     dims = replicas, rows
     key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), dims))
     taking_part = programs.Rows(*(array(*dims) for _ in range(4)), key, array(replicas))
+    model = jax.eval_shape(convert, abstract(shape))
     return programs.decode_segment.lower(
-        abstract(shape), _cache(shape, replicas), taking_part, grouped,
+        model, _cache(shape, replicas), taking_part, grouped,
         array(shape.vocab, 4, dtype=jnp.int16), mesh=make_mesh(replicas), sampler=Sampler(),
         first_stop=2, n=n, own_pages=own_pages,
     )  # fmt: skip

@@ -17,7 +17,8 @@ from ttc_jax.verify.plain_formats import MathShepherd, Outcome, OutcomeWithHisto
 
 
 def config(path="policy", scorer="", **changes) -> ConfigDict:
-    made = ConfigDict({"model": {"path": str(path), "dtype": "float32", "kind": ""}, "seed": 0})
+    model = {"path": str(path), "dtype": "float32", "kind": "", "weights": ""}
+    made = ConfigDict({"model": model, "seed": 0})
     made.mesh = ConfigDict({"data": 1, "model": 1})
     made.scorer = ConfigDict({"path": str(scorer), "mesh": {"data": 0, "model": 0}})
     made.update_from_flattened_dict(changes)
@@ -73,6 +74,16 @@ def test_a_checkpoint_is_loaded_once_and_given_up_when_nothing_names_it(tmp_path
     assert loaded == ["a", "b", "a"]
     held.policy(config("a", **{"model.dtype": "bfloat16"}))
     assert loaded == ["a", "b", "a", "a"]
+    held.policy(config("a", **{"model.weights": "int8"}))
+    assert loaded == ["a", "b", "a", "a", "a"]
+
+
+def test_weights_in_int8_are_said_of_models():
+    asked = config("a", **{"model.weights": "int8"})
+    policy = SimpleNamespace(model=SimpleNamespace(shape=SimpleNamespace(params=7)))
+    assert described(asked, policy, None)["policy"]["weights"] == "int8"
+    asked.model.weights = ""
+    assert "weights" not in described(asked, policy, None)["policy"]
 
 
 def test_the_likelihood_is_a_verifier_without_a_model(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from ttc_jax.data.sources import Question
 from ttc_jax.learn.texts import Writer
 from ttc_jax.model.load import checkpoint_directory
 from ttc_jax.model.token_files import load_tokenizer
-from ttc_jax.run import settings
+from ttc_jax.run import settings, train
 
 QUESTION = Question("q", "=23=17: 4 6 7 9 10", "=23 4 9 10\n=17 4 6 7")
 
@@ -51,6 +51,36 @@ def test_new_settings_left_alone_keep_the_keys_of_old_runs(config):
         "prompt.template": "{question}\n{solution}",
         "grade.answer": "solution",
     }
+
+
+def test_weights_in_int8_are_another_result_and_plain_ones_are_that_of_old_runs(config):
+    for group in (config.model, config.scorer):
+        if "weights" in group:
+            del group.weights
+    old = settings.sampling_depends_on(config, [QUESTION])
+    config.model.weights = config.scorer.weights = ""
+    assert key_of(settings.sampling_depends_on(config, [QUESTION])) == key_of(old)
+    config.model.weights = "int8"
+    assert settings.sampling_depends_on(config, [QUESTION]) == old | {"model.weights": "int8"}
+    config.model.weights, config.scorer.weights = "", "int8"
+    assert settings.sampling_depends_on(config, [QUESTION]) == old | {"scorer.weights": "int8"}
+
+
+@pytest.mark.parametrize(("group", "changes", "message"), [
+    ("model", {"weights": "int4"}, "model.weights is 'int4'; use 'int8'"),
+    ("scorer", {"weights": "fp8"}, "scorer.weights is 'fp8'; use 'int8'"),
+    ("scorer", {"weights": "int8", "path": "likelihood"}, "--config.scorer.weights=''"),
+])  # fmt: skip
+def test_weights_that_cannot_be(config, group, changes, message):
+    config[group].update(changes)
+    with pytest.raises(ValueError, match=message):
+        settings.check_sampling(config, stepwise=False)
+
+
+def test_weights_that_are_trained_stay_as_they_are(config):
+    config.model.weights = "int8"
+    with pytest.raises(ValueError, match="--config.model.weights=''"):
+        train.check(config)
 
 
 def test_a_template_of_its_own(config):

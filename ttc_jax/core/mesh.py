@@ -14,13 +14,14 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-# First match wins, on paths such as "blocks/3/q" ("blocks/3/q/weight" beside an adapter). Weights
-# are [out, in] with heads split out.
+# First match wins, on paths such as "blocks/3/q" ("blocks/3/q/weight" beside an adapter, or beside
+# the scales of its outputs). Weights are [out, in] with heads split out.
 PARAMETER_RULES: tuple[tuple[str, P], ...] = (
     (r"/(q|k|v)(/weight)?$", P("model", None, None)),
-    (r"/(q|k|v)_bias$", P("model", None)),
+    (r"/(q|k|v)(_bias|/scale)$", P("model", None)),
     (r"/o(/weight)?$", P(None, "model", None)),
     (r"/(gate|up)(/weight)?$", P("model", None)),
+    (r"/(gate|up)/scale$", P("model")),
     (r"/down(/weight)?$", P(None, "model")),
     (r"^(embed|head)$", P("model", None)),
     (r"", P()),

@@ -18,6 +18,7 @@ from ttc_jax.decode.batch import Extension, Place
 from ttc_jax.decode.layout import LENGTHS, Sizes, layout
 from ttc_jax.decode.meter import Meter
 from ttc_jax.decode.reader import Reader
+from ttc_jax.model.int8 import is_int8
 from ttc_jax.model.transformer import Transformer
 
 
@@ -33,7 +34,7 @@ class Forest:
     cheap: runs of all strategies thus share compiled programs.
 
     lens i32[R, B] are the tokens that each row holds, with everything noted so far carried out.
-    Keys and values are kept in the parameters' dtype. Raises ValueError when the context exceeds
+    Keys and values are kept in the embeddings' dtype. Raises ValueError when the context exceeds
     the model's.
     """
 
@@ -64,7 +65,9 @@ class Forest:
         # Rows on the device that were released, but are there until that is carried out.
         self._left: dict[Place, tuple[int, ...]] = {}
         self.forks = 0
-        self.meter = Meter(shape, dtype, replicas=self.replicas, page_size=page_size)
+        self.meter = Meter(
+            shape, dtype, replicas=self.replicas, page_size=page_size, int8=is_int8(model)
+        )
 
     # ------------------------------------------------------------------ rows, noted
 

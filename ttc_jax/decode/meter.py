@@ -25,14 +25,18 @@ class Meter:
     FLOPs are those of the matrix products, for all replicas, each of them whole: how a replica is
     sharded over 'model' does not matter. Bytes are those of weights, once in a call of `extend` and
     once in a step of a segment; of the embeddings that are looked up; and of keys and values as
-    they are read and written. Activations and the pages that forks copy are left out.
+    they are read and written. Activations and the pages that forks copy are left out. With `int8`
+    the matrices of the blocks are; products are those of plain weights.
     """
 
-    def __init__(self, shape: ModelShape, dtype, *, replicas: int, page_size: int):
+    def __init__(
+        self, shape: ModelShape, dtype, *, replicas: int, page_size: int, int8: bool = False
+    ):
         self.ledger = Ledger()
         self._shape, self._replicas, self._page_size = shape, replicas, page_size
         self._itemsize = jnp.dtype(dtype).itemsize
         self._token = shape.kv_bytes_per_token(dtype)
+        self._blocks = shape.block_bytes(self._itemsize, int8)
 
     def extend(
         self,
@@ -85,8 +89,7 @@ class Meter:
 
     def _weights(self, head: int) -> int:
         """Bytes of the blocks, the last norm and `head` weights, read once on each replica."""
-        weights = self._shape.block_params + self._shape.width + head
-        return self._replicas * weights * self._itemsize
+        return self._replicas * (self._blocks + (self._shape.width + head) * self._itemsize)
 
     def _embeddings(self, tokens: int) -> int:
         """Bytes of the embeddings of so many tokens."""

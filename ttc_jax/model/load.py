@@ -8,16 +8,18 @@ Everything that can be wrong with a checkpoint is found from its headers, before
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 from orbax.checkpoint import v1 as ocp
 
 from ttc_jax.core.mesh import parameter_shardings, path_name
+from ttc_jax.model import int8
 from ttc_jax.model.gguf import converted
 from ttc_jax.model.gguf_file import packaged_gguf
 from ttc_jax.model.headers import Entry, read_headers
@@ -48,7 +50,7 @@ _OPTIONAL = ("score.bias",)
 
 
 def load_checkpoint(
-    path, *, mesh: Mesh | None = None, dtype=jnp.float32, cache_dir=None
+    path, *, mesh: Mesh | None = None, dtype=jnp.float32, weights: str = "", cache_dir=None
 ) -> tuple[Transformer, Tokenizer]:
     """The model and tokenizer of a checkpoint.
 
@@ -56,13 +58,15 @@ def load_checkpoint(
     installed package, "builtin:NAME" for what comes with this one, or "random:NAME" for a small
     random model of the family of a preset. The first GGUF file and the random model are written
     once, into cache_dir/checkpoints. Weights become `dtype` and are read straight into their shards
-    on `mesh` (default: one device).
+    on `mesh` (default: one device). With `weights` "int8" the matrices of the layers are made int8
+    as each file of the checkpoint has been read.
 
     Raises:
         FileNotFoundError: the checkpoint, one of its files, or the package is missing.
         ValueError: something in it is damaged or not supported, or its tokenizer has ids beyond
-            the model's vocabulary.
+            the model's vocabulary; or there are no such `weights`.
     """
+    int8.check_kind(weights, "weights")
     directory = checkpoint_directory(path, cache_dir)
     vocab = shape_from_hf(_read_config(directory)).vocab
     tokenizer = load_tokenizer(directory)
@@ -71,7 +75,7 @@ def load_checkpoint(
             f"{directory}: the tokenizer has ids up to {tokenizer.vocab_size - 1}, the model's "
             f"vocabulary ends at {vocab - 1}; they belong to different checkpoints"
         )
-    return load_model(directory, mesh=mesh, dtype=dtype), tokenizer
+    return load_model(directory, mesh=mesh, dtype=dtype, weights=weights), tokenizer
 
 
 def checkpoint_directory(path, cache_dir=None) -> Path:
@@ -168,28 +172,40 @@ def _shape(config: dict, entries: dict[str, Entry]) -> ModelShape:
     return shape
 
 
-def load_model(directory, *, mesh: Mesh | None = None, dtype=jnp.float32) -> Transformer:
-    """The model in a Hugging Face directory, without its tokenizer; raises as load_checkpoint.
+def load_model(
+    directory, *, mesh: Mesh | None = None, dtype=jnp.float32, weights: str = ""
+) -> Transformer:
+    """The model in a Hugging Face directory, without its tokenizer; as `load_checkpoint` else.
 
     Its shape is that of `read_shape`.
     """
+    int8.check_kind(weights, "weights")
     directory = Path(directory).resolve()
     entries = _canonical_entries(read_headers(directory), directory)
     shape = _shape(_read_config(directory), entries)
     skeleton = abstract(shape, dtype)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(skeleton)
-    places = [place(path_name(path), leaf.shape, shape) for path, leaf in leaves]
-    _check_entries(directory, entries, places, shape)
+    wanted = _by_path(skeleton)
+    places = {path: place(path, leaf.shape, shape) for path, leaf in wanted.items()}
+    _check_entries(directory, entries, list(places.values()), shape)
+    kept = jax.eval_shape(int8.with_int8, skeleton) if weights else skeleton
+    shardings, kept_shardings = (_shardings(model, mesh) for model in (skeleton, kept))
+    arrays: dict[str, jax.Array] = {}
+    for path, array in _read(entries, places, shardings, dtype):
+        array = _fill(array, wanted[path], shardings[path])
+        arrays |= int8.parts(path, array, kept_shardings) if weights else {path: array}
+    structure = jax.tree_util.tree_structure(kept)
+    return jax.tree_util.tree_unflatten(structure, [arrays[path] for path in _by_path(kept)])
+
+
+def _by_path(model: Transformer) -> dict[str, Any]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(model)
+    return {path_name(path): leaf for path, leaf in leaves}
+
+
+def _shardings(model: Transformer, mesh: Mesh | None) -> dict[str, Sharding]:
     if mesh is None:
-        shardings = [SingleDeviceSharding(jax.local_devices()[0])] * len(leaves)
-    else:
-        shardings = jax.tree_util.tree_leaves(parameter_shardings(skeleton, mesh))
-    arrays = _read(entries, places, shardings, dtype)
-    weights = [
-        _fill(arrays.get(where.name), leaf, sharding)
-        for (_, leaf), where, sharding in zip(leaves, places, shardings, strict=True)
-    ]
-    return jax.tree_util.tree_unflatten(structure, weights)
+        return dict.fromkeys(_by_path(model), SingleDeviceSharding(jax.local_devices()[0]))
+    return _by_path(parameter_shardings(model, mesh))
 
 
 def _canonical_entries(entries: dict[str, Entry], directory: Path) -> dict[str, Entry]:
@@ -228,32 +244,37 @@ def _list(names: list[str]) -> str:
     return f"{len(names)} tensor{'s' * (len(names) > 1)} ({shown})"
 
 
-def _read(entries, places: list[Place], shardings, dtype) -> dict[str, jax.Array]:
-    """Canonical name -> array in the checkpoint's own layout, already on its shards."""
+def _read(
+    entries, places: dict[str, Place], shardings, dtype
+) -> Iterator[tuple[str, jax.Array | None]]:
+    """Each path with its array in the checkpoint's own layout, already on its shards.
+
+    Of arrays that are there, one file of the checkpoint after the other; None for the others.
+    """
     wanted: dict[Path, dict[str, jax.ShapeDtypeStruct]] = defaultdict(dict)
     origin: dict[str, str] = {}
-    for where, sharding in zip(places, shardings, strict=True):
+    for path, where in places.items():
         if where.name not in entries:
+            yield path, None
             continue
-        entry = entries[where.name]
+        entry, sharding = entries[where.name], shardings[path]
         if isinstance(sharding, NamedSharding):
             sharding = NamedSharding(sharding.mesh, where.spec(sharding.spec))
         wanted[entry.file][entry.name] = jax.ShapeDtypeStruct(where.dims, dtype, sharding=sharding)
-        origin[entry.name] = where.name
-    arrays: dict[str, jax.Array] = {}
+        origin[entry.name] = path
     context = ocp.Context()
     context.checkpoint_layout = ocp.options.CheckpointLayout.SAFETENSORS
-    if all(sharding.is_fully_addressable for sharding in shardings):
+    if all(sharding.is_fully_addressable for sharding in shardings.values()):
         # Onto this process's own devices: the others may be doing something else.
         own = context.multiprocessing
         own.primary_host = jax.process_index()
         own.active_processes = {jax.process_index()}
         own.barrier_sync_key_prefix = f"process_{jax.process_index()}"
-    with context:
-        for file, tensors in wanted.items():
+    for file, tensors in wanted.items():
+        with context:
             loaded = ocp.load(file, tensors)
-            arrays |= {origin[name]: array for name, array in loaded.items()}
-    return arrays
+        for name in tensors:
+            yield origin[name], loaded.pop(name)
 
 
 def _fill(array, leaf, sharding) -> jax.Array:
@@ -280,8 +301,10 @@ def save_checkpoint(
     Raises:
         FileExistsError: there is something at `path` already (with `replace`: no checkpoint).
         FileNotFoundError: `tokenizer_dir` holds no tokenizer.
-        ValueError: no Hugging Face family has the model's shape.
+        ValueError: no Hugging Face family has the model's shape, or its weights are int8.
     """
+    if int8.is_int8(model):
+        raise ValueError("a model in int8 cannot be saved; save the one that it was made from")
     path = Path(path).resolve()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         if not replace:

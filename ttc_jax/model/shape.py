@@ -113,6 +113,14 @@ class ModelShape:
         norms = self.width * (4 if self.post_norms else 2) + 2 * self.head_dim * self.qk_norm
         return self.block_weights + self.layers * (biases + norms)
 
+    def block_bytes(self, itemsize: int, int8: bool = False) -> int:
+        """Bytes of all blocks with weights of `itemsize` bytes, their matrices in int8 if so."""
+        if not int8:
+            return self.block_params * itemsize
+        outputs = self.head_dim * (self.heads + 2 * self.kv_heads) + 2 * (self.width + self.ffn)
+        rest = self.block_params - self.block_weights
+        return self.block_weights + 4 * self.layers * outputs + rest * itemsize
+
     @property
     def params(self) -> int:
         """Number of weights of the language model (value head apart), tied embeddings once."""

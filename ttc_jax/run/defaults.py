@@ -60,6 +60,7 @@ def defaults(job: str) -> ConfigDict:
     config.model = ConfigDict()
     config.model.path = ""
     config.model.dtype = "auto"  # float32 on CPUs, bfloat16 elsewhere; trained ones are float32
+    config.model.weights = ""  # int8: the matrices of the layers, a scale for each output
     config.model.kind = ""  # base, revision or restem; "": what its training job says, else base
 
     # Questions. count, seed and levels are those of subset_sums.
@@ -108,6 +109,7 @@ def defaults(job: str) -> ConfigDict:
     config.scorer.path = ""
     config.scorer.format = "steps"
     config.scorer.aggregate = "last"
+    config.scorer.weights = ""  # of a checkpoint, as model.weights
     config.scorer.untrained = False  # True draws a value head at random: for trying things out
     config.scorer.pages = 0  # 0: what the questions in flight can come to need
     config.scorer.mesh = ConfigDict({"data": 0, "model": 0})  # 0: the policy's

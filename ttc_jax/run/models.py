@@ -3,6 +3,7 @@
 """The models that configs name: each checkpoint loaded once, as policies and verifiers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -24,16 +25,26 @@ from ttc_jax.verify.scorer import Scorer
 from ttc_jax.verify.verifier import Verifier
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A checkpoint, where it is put, its dtype, and what its weights are made."""
+
+    path: str
+    mesh: Mesh
+    dtype: str
+    weights: str
+
+
 class Models:
     """Policies and verifiers of the runs of one command; runs that name a checkpoint share it."""
 
     def __init__(self, cache_dir: Path):
         self._cache_dir = cache_dir
-        self._loaded: dict[tuple, tuple[Transformer, Tokenizer]] = {}
+        self._loaded: dict[_Loaded, tuple[Transformer, Tokenizer]] = {}
 
     def policy(self, config: ConfigDict) -> Policy:
         """The model that answers, loaded, and how it is asked."""
-        return asked(config, *self._load(*_policy_of(config)))
+        return asked(config, *self._load(_policy_of(config)))
 
     def verifier(self, config: ConfigDict) -> Scorer | None:
         """The verifier, loaded, with nothing allocated yet; None where the config names none."""
@@ -41,14 +52,14 @@ class Models:
             return None
         if config.scorer.path == LIKELIHOOD:
             return Likelihood(config.scorer.aggregate)
-        scorer, (path, mesh, dtype) = config.scorer, _verifier_of(config)
-        model, tokenizer = self._load(path, mesh, dtype)
+        scorer, asked_for = config.scorer, _verifier_of(config)
+        model, tokenizer = self._load(asked_for)
         if scorer.untrained:
             model = with_value_head(model, 1, jax.random.key(config.seed))
         return Verifier(
             model,
             by_name(scorer.format, tokenizer),
-            mesh=mesh,
+            mesh=asked_for.mesh,
             aggregate=scorer.aggregate,
             pages=scorer.pages or None,
             page_size=config.engine.page_size,
@@ -61,27 +72,30 @@ class Models:
             wanted.add(_verifier_of(config))
         self._loaded = {key: held for key, held in self._loaded.items() if key in wanted}
 
-    def _load(self, path: str, mesh: Mesh, dtype: str) -> tuple[Transformer, Tokenizer]:
-        key = path, mesh, dtype
+    def _load(self, key: _Loaded) -> tuple[Transformer, Tokenizer]:
         if key not in self._loaded:
             self._loaded[key] = load_checkpoint(
-                path, mesh=mesh, dtype=dtype, cache_dir=self._cache_dir / "models"
-            )
+                key.path, mesh=key.mesh, dtype=key.dtype, weights=key.weights,
+                cache_dir=self._cache_dir / "models",
+            )  # fmt: skip
         return self._loaded[key]
 
 
-def _policy_of(config: ConfigDict) -> tuple[str, Mesh, str]:
+def _policy_of(config: ConfigDict) -> _Loaded:
     mesh = own_mesh(config.mesh.data, config.mesh.model)
-    return config.model.path, mesh, settings.dtype(config).name
+    return _Loaded(
+        config.model.path, mesh, settings.dtype(config).name, settings.weights(config.model)
+    )
 
 
-def _verifier_of(config: ConfigDict) -> tuple[str, Mesh, str]:
+def _verifier_of(config: ConfigDict) -> _Loaded:
     """What the verifier is loaded from, onto the policy's mesh unless it has its own."""
-    path, (_, mesh, dtype) = config.scorer.path, _policy_of(config)
-    own = config.scorer.mesh
+    mesh, own = _policy_of(config).mesh, config.scorer.mesh
     if own.data or own.model:
         mesh = own_mesh(max(1, own.data), max(1, own.model))
-    return path, mesh, dtype
+    return _Loaded(
+        config.scorer.path, mesh, settings.dtype(config).name, settings.weights(config.scorer)
+    )
 
 
 def asked(
@@ -118,8 +132,14 @@ def described(config: ConfigDict, policy: Policy, verifier: Scorer | None) -> di
             "kind": verifier_kind(verifier.format),
             "params": verifier.model.shape.params,
         }
+        described |= _said(config.scorer)
     own = {"path": config.model.path, "kind": policy_kind(config), "params": shape.params}
-    return {"policy": own, "verifier": described}
+    return {"policy": own | _said(config.model), "verifier": described}
+
+
+def _said(group: ConfigDict) -> dict:
+    """What weights are made, where they do not stay as they are."""
+    return {"weights": settings.weights(group)} if settings.weights(group) else {}
 
 
 def policy_kind(config: ConfigDict) -> str:

@@ -160,4 +160,6 @@ def _lesson(source: Path) -> _Lesson:
 
 def _asked(config: ConfigDict) -> dict:
     """The settings that features hold for."""
-    return {"model.path": config.model.path} | settings.prompt_depends_on(config)
+    weights = settings.weights(config.model)
+    made = {"model.path": config.model.path} | ({"model.weights": weights} if weights else {})
+    return made | settings.prompt_depends_on(config)

@@ -15,6 +15,7 @@ from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
 from ttc_jax.data.subset_sums import SubsetSums
 from ttc_jax.decode.sample import Sampler
+from ttc_jax.model.int8 import check_kind
 from ttc_jax.run.checkpoints import identity
 from ttc_jax.search.plan import Batch
 from ttc_jax.verify.grade import check_answer
@@ -54,6 +55,7 @@ def check_asking(config: ConfigDict) -> None:
                 f"{style_of!r}, not {config.prompt.style!r}; pass --config.prompt.{name}=''"
             )
     check_answer(config.grade.get("answer", "stated"))
+    check_kind(weights(config.model), "model.weights")
     style(config), dtype(config)
 
 
@@ -73,6 +75,12 @@ def check_sampling(config: ConfigDict, *, stepwise: bool) -> None:
             "scorer.untrained draws a value head for a checkpoint, and scorer.path = 'likelihood' "
             "is the policy's own; pass --config.scorer.untrained=False (or ./likelihood for a "
             "checkpoint of that name)"
+        )
+    check_kind(weights(config.scorer), "scorer.weights")
+    if config.scorer.path == LIKELIHOOD and weights(config.scorer):
+        raise ValueError(
+            f"scorer.weights is {weights(config.scorer)!r}, and scorer.path = 'likelihood' is the "
+            "policy's own, whose weights model.weights says; pass --config.scorer.weights=''"
         )
     sample = config.sample
     if sample.max_new < config.search.max_step and stepwise:
@@ -99,6 +107,11 @@ def dtype(config: ConfigDict) -> jnp.dtype:
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"model.dtype is {name!r}; use 'auto', 'float32' or 'bfloat16'")
     return jnp.dtype(name)
+
+
+def weights(group: ConfigDict) -> str:
+    """What the weights of a config's `model` or `scorer` are made, "" in configs of old."""
+    return group.get("weights", "")
 
 
 def sampler(config: ConfigDict) -> Sampler:
@@ -146,6 +159,8 @@ def depends_on(config: ConfigDict, questions: Sequence[Question], *groups: str) 
     """The settings of these groups, and all else that any result depends on; not where it runs."""
     depends = {"seed": config.seed, "model.path": identity(config.model.path)}
     depends["model.dtype"] = dtype(config).name
+    if weights(config.model):  # runs of old have none
+        depends["model.weights"] = weights(config.model)
     for group in ("data", *groups):
         depends |= {f"{group}.{key}": value for key, value in config[group].to_dict().items()}
     depends |= prompt_depends_on(config)
@@ -164,6 +179,8 @@ def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> di
     """`depends_on` for jobs that sample and grade."""
     depends = depends_on(config, questions, "sample", "search", "scorer")
     del depends["scorer.pages"], depends["scorer.mesh"]
+    if not weights(config.scorer):
+        depends.pop("scorer.weights", None)
     depends["scorer.path"] = identity(config.scorer.path)
     depends |= {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
     return depends | answer_depends_on(config)

@@ -56,6 +56,11 @@ def check(config: ConfigDict) -> None:
                 f"sample, with a strategy that needs no verifier; pass --config.train.select=''"
             )
         settings.check_sampling(config, stepwise=strategy.stepwise)
+    if settings.weights(config.model):
+        raise ValueError(
+            f"model.weights is {config.model.weights!r}, but weights that are trained stay as they "
+            f"are; pass --config.model.weights=''"
+        )
     if not 0 < config.train.held_out < 1:
         raise ValueError(f"train.held_out is {config.train.held_out}; give a share of questions")
 

@@ -230,7 +230,12 @@ def _run(path: Path, name: str) -> Run:
 
 
 def _model(values: Mapping | None) -> Model | None:
-    return None if values is None else Model(values["path"], values["kind"], values["params"])
+    if values is None:
+        return None
+    path = values["path"]
+    if values.get("weights"):  # another model, though of the same checkpoint
+        path = f"{path} in {values['weights']}"
+    return Model(path, values["kind"], values["params"])
 
 
 def _questions(path: Path) -> tuple[tuple[str, int | None], ...]:
