@@ -20,6 +20,7 @@ def config(path="policy", scorer="", **changes) -> ConfigDict:
     model = {"path": str(path), "dtype": "float32", "kind": "", "weights": ""}
     made = ConfigDict({"model": model, "seed": 0})
     made.mesh = ConfigDict({"data": 1, "model": 1})
+    made.engine = ConfigDict({"attention": "xla"})
     made.scorer = ConfigDict({"path": str(scorer), "mesh": {"data": 0, "model": 0}})
     made.update_from_flattened_dict(changes)
     return made

@@ -77,6 +77,22 @@ def test_weights_that_cannot_be(config, group, changes, message):
         settings.check_sampling(config, stepwise=False)
 
 
+def test_attention_is_chosen_by_name_and_refused_where_it_cannot_be(config):
+    del config.engine.attention
+    old = settings.sampling_depends_on(config, [QUESTION])
+    config.engine.attention = "xla"
+    settings.check_sampling(config, stepwise=False)
+    assert key_of(settings.sampling_depends_on(config, [QUESTION])) == key_of(old)
+    config.engine.attention = "cudnn"
+    cudnn = {"engine.attention": "cudnn"}
+    assert settings.sampling_depends_on(config, [QUESTION]) == old | cudnn
+    with pytest.raises(ValueError, match="needs an NVIDIA GPU, and this runs on cpu"):
+        settings.check_sampling(config, stepwise=False)
+    config.engine.attention = "flash"
+    with pytest.raises(ValueError, match="attention is 'flash'; there are xla, cudnn"):
+        settings.check_sampling(config, stepwise=False)
+
+
 def test_weights_that_are_trained_stay_as_they_are(config):
     config.model.weights = "int8"
     with pytest.raises(ValueError, match="--config.model.weights=''"):

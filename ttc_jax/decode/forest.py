@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ttc_jax.decode import backend
 from ttc_jax.decode import cache as caching
 from ttc_jax.decode import segment as programs
 from ttc_jax.decode.batch import Extension, Place
@@ -34,8 +35,9 @@ class Forest:
     cheap: runs of all strategies thus share compiled programs.
 
     lens i32[R, B] are the tokens that each row holds, with everything noted so far carried out.
-    Keys and values are kept in the embeddings' dtype. Raises ValueError when the context exceeds
-    the model's.
+    Keys and values are kept in the embeddings' dtype. `attention` is one of
+    backend.NAMES. Raises ValueError when the context exceeds the model's, and for an attention that
+    does not fit the devices or the model.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Forest:
         pages: int,
         page_size: int = 16,
         lanes: int = 0,
+        attention: str = "xla",
     ):
-        shape, dtype = model.shape, model.embed.dtype
+        shape, dtype, platform = model.shape, model.embed.dtype, mesh.devices.flat[0].platform
+        backend.check_platform(attention, platform, dtype.name)
+        backend.check_model(attention, shape, mesh)
         sizes = Sizes(rows, context, pages, page_size, lanes)
-        on_cpu = mesh.devices.flat[0].platform == "cpu"
-        self.layout = layout(shape, dtype, sizes, on_cpu=on_cpu)
-        self.model, self.mesh = model, mesh
+        self.layout = layout(shape, dtype, sizes, on_cpu=platform == "cpu")
+        self.model, self.mesh, self._attention = model, mesh, attention
         self.replicas, self.rows, self.pages = mesh.shape["data"], rows, self.layout.pages
         self.context, self.page_size = context, page_size
         self.row_pages = self.layout.row_pages
@@ -253,7 +257,7 @@ class Forest:
         need = self.layout.context_pages(held)
         out, self.cache = programs.extend(
             self.model, self.cache, rows, tokens, n, mesh=self.mesh, context_pages=need,
-            reader=reader,
+            reader=reader, attention=self._attention,
         )  # fmt: skip
         spans = []
         for r, members in enumerate(chunk):

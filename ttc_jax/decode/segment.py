@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 
 from ttc_jax.decode import pages as paging
 from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, write
+from ttc_jax.decode.fused import attend_fused
 from ttc_jax.decode.reader import Reader
 from ttc_jax.decode.sample import Sampler, uniforms
 from ttc_jax.model.attend import (
@@ -95,7 +96,11 @@ def _constrain(tree, shape: ModelShape, mesh: Mesh, heads_axis: int):
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, spec), tree)
 
 
-@partial(jax.jit, static_argnames=("mesh", "context_pages", "reader"), donate_argnames=("cache",))
+@partial(
+    jax.jit,
+    static_argnames=("mesh", "context_pages", "reader", "attention"),
+    donate_argnames=("cache",),
+)
 def extend(
     model: Transformer,
     cache: Cache,
@@ -106,6 +111,7 @@ def extend(
     mesh: Mesh,
     context_pages: int,
     reader: Reader | None = None,
+    attention: str = "xla",
 ):
     """Append tokens to rows; returns what is read at each of them, and the cache.
 
@@ -113,13 +119,15 @@ def extend(
     X] how many of them count. Keys already in a row must fit context_pages pages. Returns what
     `reader` reads off the hidden states [R, X, T, D] (they themselves without one; junk at and
     beyond n), and the cache with lens grown by n. A pool that ran out shows in
-    pages.short.
+    pages.short. `attention` is one of backend.NAMES.
     """
-    fn = partial(_extend, mesh=mesh, context_pages=context_pages, reader=reader)
+    fn = partial(
+        _extend, mesh=mesh, context_pages=context_pages, reader=reader, backend=attention
+    )
     return per_replica(fn, mesh)(model, cache, rows, tokens, n)
 
 
-def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader):
+def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader, backend):
     shape = model.shape
     group = shape.heads // shape.kv_heads
     length = tokens.shape[1]
@@ -146,18 +154,21 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader
         pools_k.append(write(cache.k[layer], new_k, page, slot))
         pools_v.append(write(cache.v[layer], new_v, page, slot))
         window = shape.window(layer)
-        queries = by_kv_head(q, shape.kv_heads)
         mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
-        mask = jnp.broadcast_to(mask, (len(rows), length, length))
-        parts = [attend(queries, keys_first(k), values_first(v), spread(mask), shape)]
+        runs = [(k, v, jnp.broadcast_to(mask, (len(rows), length, length)))]
         if context_pages:
-            context_k = keys_first(gather(pools_k[layer], context_ids))
-            context_v = values_first(gather(pools_v[layer], context_ids))
+            context = (gather(pool[layer], context_ids) for pool in (pools_k, pools_v))
             mask = (context_pos < old[:, None])[:, None, :] & in_window(
                 positions[:, :, None], context_pos, window
             )
-            mask = jnp.broadcast_to(mask, (len(rows), length, len(context_pos)))
-            parts.append(attend(queries, context_k, context_v, spread(mask), shape))
+            runs.append((*context, jnp.broadcast_to(mask, (len(rows), length, len(context_pos)))))
+        if backend != "xla":
+            return attend_fused(q, runs, shape, window, backend)
+        queries = by_kv_head(q, shape.kv_heads)
+        parts = [
+            attend(queries, keys_first(k), values_first(v), spread(mask), shape)
+            for k, v, mask in runs
+        ]
         return by_token(merge(parts, q.dtype), length)
 
     out = hidden(model, tokens, positions, attention)

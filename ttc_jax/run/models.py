@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 
 from ttc_jax.core.mesh import own_mesh
 from ttc_jax.data.sources import Question
-from ttc_jax.model.load import load_checkpoint
+from ttc_jax.decode.backend import check_model
+from ttc_jax.model.load import checkpoint_directory, load_checkpoint, read_shape
 from ttc_jax.model.settings import read_json
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, with_value_head
@@ -44,7 +45,7 @@ class Models:
 
     def policy(self, config: ConfigDict) -> Policy:
         """The model that answers, loaded, and how it is asked."""
-        return asked(config, *self._load(_policy_of(config)))
+        return asked(config, *self._load(_policy_of(config), settings.attention(config)))
 
     def verifier(self, config: ConfigDict) -> Scorer | None:
         """The verifier, loaded, with nothing allocated yet; None where the config names none."""
@@ -53,7 +54,7 @@ class Models:
         if config.scorer.path == LIKELIHOOD:
             return Likelihood(config.scorer.aggregate)
         scorer, asked_for = config.scorer, _verifier_of(config)
-        model, tokenizer = self._load(asked_for)
+        model, tokenizer = self._load(asked_for, settings.attention(config))
         if scorer.untrained:
             model = with_value_head(model, 1, jax.random.key(config.seed))
         return Verifier(
@@ -63,6 +64,7 @@ class Models:
             aggregate=scorer.aggregate,
             pages=scorer.pages or None,
             page_size=config.engine.page_size,
+            attention=settings.attention(config),
         )
 
     def keep_only(self, config: ConfigDict) -> None:
@@ -72,12 +74,14 @@ class Models:
             wanted.add(_verifier_of(config))
         self._loaded = {key: held for key, held in self._loaded.items() if key in wanted}
 
-    def _load(self, key: _Loaded) -> tuple[Transformer, Tokenizer]:
+    def _load(self, key: _Loaded, attention: str) -> tuple[Transformer, Tokenizer]:
+        cache_dir = self._cache_dir / "models"
+        if attention != "xla":  # before weights are read, which may take long
+            check_model(attention, read_shape(checkpoint_directory(key.path, cache_dir)), key.mesh)
         if key not in self._loaded:
             self._loaded[key] = load_checkpoint(
-                key.path, mesh=key.mesh, dtype=key.dtype, weights=key.weights,
-                cache_dir=self._cache_dir / "models",
-            )  # fmt: skip
+                key.path, mesh=key.mesh, dtype=key.dtype, weights=key.weights, cache_dir=cache_dir
+            )
         return self._loaded[key]
 
 
@@ -118,6 +122,7 @@ def asked(
         ends=tuple(config.sample.stop),
         max_new=config.sample.max_new,
         max_step=config.search.max_step,
+        attention=settings.attention(config),
     )
 
 

@@ -14,6 +14,7 @@ from ttc_jax.core.records import key_of
 from ttc_jax.data.prompts import Chat, FewShot, Revision
 from ttc_jax.data.sources import Question, load_questions
 from ttc_jax.data.subset_sums import SubsetSums
+from ttc_jax.decode.backend import check_platform
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.model.int8 import check_kind
 from ttc_jax.run.checkpoints import identity
@@ -76,6 +77,7 @@ def check_sampling(config: ConfigDict, *, stepwise: bool) -> None:
             "is the policy's own; pass --config.scorer.untrained=False (or ./likelihood for a "
             "checkpoint of that name)"
         )
+    check_platform(attention(config), jax.default_backend(), dtype(config).name)
     check_kind(weights(config.scorer), "scorer.weights")
     if config.scorer.path == LIKELIHOOD and weights(config.scorer):
         raise ValueError(
@@ -112,6 +114,11 @@ def dtype(config: ConfigDict) -> jnp.dtype:
 def weights(group: ConfigDict) -> str:
     """What the weights of a config's `model` or `scorer` are made, "" in configs of old."""
     return group.get("weights", "")
+
+
+def attention(config: ConfigDict) -> str:
+    """The attention of policies and verifiers, that of plain XLA in configs of old."""
+    return config.engine.get("attention", "xla")
 
 
 def sampler(config: ConfigDict) -> Sampler:
@@ -183,6 +190,8 @@ def sampling_depends_on(config: ConfigDict, questions: Sequence[Question]) -> di
         depends.pop("scorer.weights", None)
     depends["scorer.path"] = identity(config.scorer.path)
     depends |= {f"grade.{key}": config.grade[key] for key in ("limit_s", "last_number")}
+    if attention(config) != "xla":  # it rounds otherwise, and runs of old have none
+        depends["engine.attention"] = attention(config)
     return depends | answer_depends_on(config)
 
 

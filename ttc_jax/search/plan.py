@@ -30,7 +30,8 @@ class Policy:
     `prompt(question, attempts)` gives the token ids of a question with earlier attempts at it
     (their texts, oldest first; none for strategies that do not revise). Solutions have at most
     `max_new` tokens and end at the model's end of turn or any of `ends`; steps end at `delimiter`,
-    "\\n" or "\\n\\n", and are cut after `max_step` tokens without one.
+    "\\n" or "\\n\\n", and are cut after `max_step` tokens without one. `attention` is a
+    `Forest`'s.
     """
 
     model: Transformer
@@ -42,6 +43,7 @@ class Policy:
     ends: tuple[str, ...] = ()
     max_new: int = 512
     max_step: int = 128
+    attention: str = "xla"
 
     def __post_init__(self):
         for name in ("max_new", "max_step"):

@@ -57,7 +57,10 @@ class Scheduler:
         self._questions = Supply(questions, names) if supply is None else supply
         self._plan = plan(strategy, questions, policy, scorer, batch)
         self._reader = StepReader(policy, strategy.stepwise)
-        self.forest = Forest(policy.model, mesh=policy.mesh, **asdict(self._plan.sizes(batch)))
+        self.forest = Forest(
+            policy.model, mesh=policy.mesh, attention=policy.attention,
+            **asdict(self._plan.sizes(batch)),
+        )  # fmt: skip
         if scorer is not None:
             scorer.allocate(self._plan.questions * self.forest.replicas, self._plan.scored)
         self.engine = Engine(

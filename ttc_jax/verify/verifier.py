@@ -28,8 +28,8 @@ class Verifier(Scorer):
     """A model that scores solutions in a given format.
 
     `pages` of page_size tokens are what one replica's pool holds; None: what the run can come to
-    need. Raises ValueError when the model lacks the head that the format reads, or for an unknown
-    aggregate.
+    need. `attention` is a `Forest`'s. Raises ValueError when the model lacks the head that the
+    format reads, or for an unknown aggregate.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Verifier(Scorer):
         aggregate: str = "last",
         pages: int | None = None,
         page_size: int = 16,
+        attention: str = "xla",
     ):
         if aggregate not in AGGREGATES:
             raise ValueError(f"unknown aggregate {aggregate!r}; there are {', '.join(AGGREGATES)}")
@@ -48,7 +49,7 @@ class Verifier(Scorer):
         self.model, self.format, self.mesh = model, format, mesh
         self.aggregate_name = aggregate
         self.outcome, self.history = format.outcome, format.history
-        self.pages, self._page_size = pages, page_size
+        self.pages, self._page_size, self._attention = pages, page_size, attention
         self._forest: Forest | None = None
         self._open: list[int] = []  # questions on each replica
         self._prompts: dict[str, tuple[int, ...]] = {}
@@ -130,7 +131,9 @@ class Verifier(Scorer):
     def allocate(self, questions: int, rows: int) -> None:
         """See `Scorer`."""
         sizes = self.sizes(questions, rows)
-        self._forest = Forest(self.model, mesh=self.mesh, **asdict(sizes))
+        self._forest = Forest(
+            self.model, mesh=self.mesh, attention=self._attention, **asdict(sizes)
+        )
         self._open = [0] * self.replicas
 
     def open(self, questions: Sequence[str]) -> list[tuple[State, int]]:
