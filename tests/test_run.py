@@ -15,7 +15,7 @@ import pytest
 from tiny_checkpoint import CONFIG, write_checkpoint, write_short_config
 
 from ttc_jax.__main__ import main
-from ttc_jax.core.records import read_metrics
+from ttc_jax.core.metrics import read_metrics
 from ttc_jax.core.samples import SampleStore, candidates
 from ttc_jax.run import sampling
 

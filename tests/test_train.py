@@ -15,7 +15,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from ttc_jax.__main__ import main
-from ttc_jax.core.records import read_metrics
+from ttc_jax.core.metrics import read_metrics
 from ttc_jax.learn.labels import read_labels
 from ttc_jax.learn.trajectory_file import read_trajectories
 
@@ -279,10 +279,10 @@ def test_adapters_alone_are_trained(room, policy, labels):
 # Kills itself at the 25th line of metrics, between two checkpoints.
 KILLED = """
 import os, signal, sys
-from ttc_jax.core import records
+from ttc_jax.core import metrics
 from ttc_jax.__main__ import main
 
-append, lines = records.Metrics.append, []
+append, lines = metrics.Metrics.append, []
 
 def killing(self, values):
     append(self, values)
@@ -290,7 +290,7 @@ def killing(self, values):
     if len(lines) == 25:
         os.kill(os.getpid(), signal.SIGKILL)
 
-records.Metrics.append = killing
+metrics.Metrics.append = killing
 sys.exit(main(sys.argv))
 """
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ttc_jax.core import records
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 from ttc_jax.core.samples import (
     SCHEMA,
     Sample,

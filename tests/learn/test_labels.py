@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 from ttc_jax.core.samples import Sample
 from ttc_jax.learn.labels import (
     SCHEMA,

@@ -123,7 +123,7 @@ soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 def filling(line):
     if line["step"] == 120:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 try:
     go(directory, report=filling)
 except WorkdirError as error:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 from ttc_jax.core.samples import Sample
 from ttc_jax.learn.trajectories import Trajectory, balanced, outcomes, restem, revisions
 from ttc_jax.learn.trajectory_file import read_trajectories, write_trajectories

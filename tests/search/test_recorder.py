@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ttc_jax.core import records
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 from ttc_jax.core.samples import SampleStore
 from ttc_jax.data.sources import Question
 from ttc_jax.search import recorder as module

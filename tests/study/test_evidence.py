@@ -18,7 +18,7 @@ from study.synthetic_runs import (
     write_training,
 )
 
-from ttc_jax.core.records import write_json_atomic
+from ttc_jax.core.files import write_json_atomic
 from ttc_jax.study.evidence import Evidence
 from ttc_jax.study.pool import number_answers, read_pools
 from ttc_jax.study.runs import find_runs

@@ -11,7 +11,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from ttc_jax.core.mesh import path_name
-from ttc_jax.core.records import WorkdirError
+from ttc_jax.core.places import WorkdirError
 
 _PARTIAL = "*.orbax-checkpoint-tmp*"  # the names of what is not complete
 

@@ -1,78 +1,30 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves in its work directory: config.json, metrics.jsonl and whole files only.
+"""A run's hold on its work directory, and config.json, which says what was run there and when.
 
-A file is written under a temporary name, synced and renamed, so a reader sees all of it or none of
-it whenever the process dies. One process, or one team of them, at a time holds a work directory.
+One process, or one team of them, at a time holds a work directory.
 """
 
 import datetime
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ttc_jax.core import lock
+from ttc_jax.core.files import check_writable, write_json_atomic
+from ttc_jax.core.places import place
 from ttc_jax.core.team import Team
 
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "math-verify",
     "tokenizers", "rapidfuzz",
 )  # fmt: skip
-TEMPORARY = ".tmp"
-PROBE_BYTES = 1 << 20  # what a nearly full disk must still take before a run may start
-
-
-class WorkdirError(OSError):
-    """A work directory that cannot be written, is full, or is in use; says where and what to do."""
-
-
-def write_bytes_atomic(path: Path, data: bytes) -> None:
-    """Leaves `path` holding exactly `data`, or as it was.
-
-    Raises:
-      WorkdirError: the directory is not writable or the disk is full; no temporary file is left.
-    """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_directory(path.parent)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # the first error says more than this one
-        raise _unwritable(path, error) from error
-
-
-def write_json_atomic(path: Path, value: Any) -> None:
-    """Leaves `path` holding `value` as indented JSON, or as it was (see `write_bytes_atomic`)."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes_atomic(path, (text + "\n").encode("utf-8"))
-
-
-def check_writable(directory: Path) -> None:
-    """Makes `directory` and proves that it takes files.
-
-    Raises:
-      WorkdirError: it cannot be made or written, or its disk is full.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
-    probe = directory / ".probe"
-    write_bytes_atomic(probe, b"\0" * PROBE_BYTES)
-    probe.unlink()
 
 
 class RunRecord:
@@ -92,11 +44,11 @@ class RunRecord:
           WorkdirError: it cannot be written, its disk is full, or another process holds it.
           ValueError: its samples were made with other values of `depends`.
         """
-        self.path = Path(workdir).expanduser().absolute()
+        self.path = place(workdir)
         self.team, self._lock = team or Team(), None
         if self.team.leads:
             check_writable(self.path)
-            self._lock = _lock(self.path)
+            self._lock = lock.hold(self.path)
         self.team.wait()
         self._depends = json.loads(json.dumps(dict(depends), sort_keys=True))
         self._runs: list[dict] = []
@@ -166,65 +118,14 @@ class RunRecord:
     def close(self) -> None:
         """Lets another process use the directory."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> "RunRecord":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-class Metrics:
-    """Appends one JSON object a line to a file, whole lines only."""
-
-    def __init__(self, path: Path):
-        """Opens `path`; a last line cut short by a kill is removed.
-
-        Raises:
-          WorkdirError: the file cannot be written.
-        """
-        self.path = path
-        try:
-            with open(path, "a+b") as file:
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-
-    def append(self, values: Mapping[str, Any]) -> None:
-        """Adds one line.
-
-        Raises:
-          WorkdirError: the disk is full.
-        """
-        line = json.dumps(dict(values), allow_nan=False) + "\n"
-        try:
-            with open(self.path, "ab", buffering=0) as file:
-                file.write(line.encode("utf-8"))
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-
-
-def metrics_file(directory: Path, process: int) -> Path:
-    """Where a process of a run notes what it does: metrics.jsonl, metrics-1.jsonl, ..."""
-    return directory / (f"metrics-{process}.jsonl" if process else "metrics.jsonl")
-
-
-def read_metrics(path: Path) -> Iterator[dict]:
-    """The lines of a metrics file; a last line without its end is left out."""
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
-
-
-def read_all_metrics(directory: Path) -> Iterator[dict]:
-    """The lines of all processes of a run, each with its "process"."""
-    for path in sorted(directory.glob("metrics*.jsonl")):
-        process = int(path.stem.partition("-")[2] or 0)
-        for line in read_metrics(path):
-            yield line | {"process": process}
 
 
 def key_of(depends: Mapping[str, Any]) -> str:
@@ -268,31 +169,3 @@ def git_commit() -> str | None:
 def _git(directory: Path, *args: str) -> str:
     command = ["git", "-C", str(directory), *args]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
-
-
-def _lock(directory: Path) -> int:
-    """A locked file descriptor; the system drops the lock when the process ends in any way."""
-    descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise WorkdirError(
-            f"another process is running in {directory}; wait for it, or pass another --workdir"
-        ) from error
-    return descriptor
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _unwritable(path: Path, error: OSError) -> WorkdirError:
-    return WorkdirError(
-        f"cannot write {path}: {error.strerror or error}; free space or pass another --workdir, "
-        "then repeat the command: what is stored already is kept"
-    )

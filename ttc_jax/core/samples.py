@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ttc_jax.core.records import TEMPORARY, check_writable
+from ttc_jax.core.files import TEMPORARY, check_writable
 from ttc_jax.core.tables import values_of, write_rows
 from ttc_jax.core.team import Team
 

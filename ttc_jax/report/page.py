@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ttc_jax.core.records import TEMPORARY, check_writable, write_bytes_atomic
+from ttc_jax.core.files import TEMPORARY, check_writable, write_bytes_atomic
 from ttc_jax.report import words
 from ttc_jax.report.claims import counted
 from ttc_jax.report.drawing import colours, draw, looks

@@ -21,7 +21,9 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from ttc_jax.core.records import Metrics, RunRecord, key_of, read_metrics, write_json_atomic
+from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.metrics import Metrics, read_metrics
+from ttc_jax.core.records import RunRecord, key_of
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
 from ttc_jax.run import settings, stage

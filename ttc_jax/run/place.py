@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from ttc_jax.core.records import Metrics, RunRecord, metrics_file
+from ttc_jax.core.metrics import Metrics, metrics_file
+from ttc_jax.core.records import RunRecord
 from ttc_jax.core.samples import stored_questions
 from ttc_jax.core.team import Team
 from ttc_jax.data.sources import Question

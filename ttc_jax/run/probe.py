@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from ttc_jax.core.records import write_json_atomic
+from ttc_jax.core.files import write_json_atomic
 from ttc_jax.core.samples import by_question, candidates, read_samples
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.metrics import read_all_metrics
 from ttc_jax.core.progress import ProgressDisplay
-from ttc_jax.core.records import read_all_metrics, write_json_atomic
 from ttc_jax.core.samples import SampleStore
 from ttc_jax.core.team import Supply
 from ttc_jax.data.sources import Question

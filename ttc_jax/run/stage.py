@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from ttc_jax.core.records import RunRecord, write_json_atomic
+from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.records import RunRecord
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
 from ttc_jax.run import labels, lessons, probe, search, sweep, train

@@ -15,7 +15,8 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from ttc_jax.core.records import RunRecord, key_of, write_json_atomic
+from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.records import RunRecord, key_of
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
 from ttc_jax.report.terminal.results import runs_table

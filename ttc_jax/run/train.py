@@ -13,8 +13,8 @@ from rich.table import Table
 
 from ttc_jax.core.boards import Board
 from ttc_jax.core.checkpoint import Checkpoints
+from ttc_jax.core.files import write_json_atomic
 from ttc_jax.core.mesh import gathered, joint_mesh, own_mesh, parameter_shardings
-from ttc_jax.core.records import write_json_atomic
 from ttc_jax.data.batches import Shape
 from ttc_jax.data.sources import Question
 from ttc_jax.data.split import held_out

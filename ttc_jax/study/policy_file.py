@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ttc_jax.core.records import write_json_atomic
+from ttc_jax.core.files import write_json_atomic
 from ttc_jax.study.fitted import Considered, Entry, FittedPolicy
 
 FORMAT = 1

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ttc_jax.core.records import key_of, read_all_metrics
+from ttc_jax.core.metrics import read_all_metrics
+from ttc_jax.core.records import key_of
 from ttc_jax.core.samples import read_columns
 from ttc_jax.search.names import parse
 from ttc_jax.search.strategy import Strategy
