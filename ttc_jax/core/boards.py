@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+from ttc_jax.core.places import in_bucket
+
 
 class Board:
     """Scalars by step in a directory that `tensorboard --logdir` shows; nothing without it.
@@ -14,8 +16,9 @@ class Board:
     """
 
     def __init__(self, directory: Path, *, writes: bool = True):
-        """One process of a team `writes`."""
+        """One process of a team `writes`, and none in a bucket: these files grow by appending."""
         self._writer = None
+        writes = writes and not in_bucket(directory)
         if writes and importlib.util.find_spec("tensorboard") is not None:
             from tensorboard.summary import Writer
 

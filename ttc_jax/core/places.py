@@ -20,7 +20,7 @@ class WorkdirError(OSError):
     """A work directory that cannot be written, is full, or is in use; says where and what to do."""
 
 
-def place(text: str | os.PathLike) -> Path:
+def path_of(text: str | os.PathLike) -> Path:
     """The path that a text names: absolute and without "~", or of a URL an etils.epath.Path.
 
     Raises:
@@ -54,7 +54,7 @@ def place(text: str | os.PathLike) -> Path:
 
 
 def in_bucket(path: Path) -> bool:
-    """Whether a path of `place` is one in a bucket."""
+    """Whether a path of `path_of` is one in a bucket."""
     return not isinstance(path, Path)
 
 

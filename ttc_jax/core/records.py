@@ -18,7 +18,7 @@ from typing import Any
 
 from ttc_jax.core import lock
 from ttc_jax.core.files import check_writable, write_json_atomic
-from ttc_jax.core.places import place
+from ttc_jax.core.places import path_of
 from ttc_jax.core.team import Team
 
 PACKAGES = (
@@ -44,7 +44,7 @@ class RunRecord:
           WorkdirError: it cannot be written, its disk is full, or another process holds it.
           ValueError: its samples were made with other values of `depends`.
         """
-        self.path = place(workdir)
+        self.path = path_of(workdir)
         self.team, self._lock = team or Team(), None
         if self.team.leads:
             check_writable(self.path)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ttc_jax.core.files import TEMPORARY, check_writable
-from ttc_jax.core.tables import values_of, write_rows
+from ttc_jax.core.places import make_directory, path_of
+from ttc_jax.core.tables import open_table, values_of, write_rows
 from ttc_jax.core.team import Team
 
 SCHEMA = pa.schema(
@@ -130,10 +130,10 @@ class SampleStore:
           ValueError: a shard cannot be read or is of an earlier version, or two shards hold the
             same question.
         """
-        self.directory = Path(directory)
+        self.directory = path_of(directory)
         self._process = team.index if team else 0
         if self._process:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
         else:
             check_writable(self.directory)
         for stale in self.directory.glob(f".[0-9]*{TEMPORARY}"):
@@ -205,7 +205,7 @@ def stored_questions(directory: Path) -> frozenset[str]:
     Raises:
       ValueError: a shard cannot be read, or is of an earlier version.
     """
-    return frozenset().union(*map(_questions, _shards(Path(directory))))
+    return frozenset().union(*map(_questions, _shards(path_of(directory))))
 
 
 def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
@@ -217,7 +217,7 @@ def read_samples(directory: Path, question: str | None = None) -> list[Sample]:
       ValueError: a shard cannot be read, or is of an earlier version.
     """
     samples = []
-    for shard in _shards(Path(directory)):
+    for shard in _shards(path_of(directory)):
         if question is not None and question not in _questions(shard):
             continue
         table = _read(shard, SCHEMA.names)
@@ -241,7 +241,7 @@ def read_outline(directory: Path) -> dict[str, list[tuple[str, str]]]:
       ValueError: a shard cannot be read, or is of an earlier version.
     """
     outline: dict[str, list[tuple[str, str]]] = {}
-    for shard in _shards(Path(directory)):
+    for shard in _shards(path_of(directory)):
         table = _read(shard, ["question", "role", "verdict"])
         for row in table.to_pylist():
             outline.setdefault(row["question"], []).append((row["role"], row["verdict"]))
@@ -255,7 +255,7 @@ def read_columns(directory: Path, columns: Sequence[str]) -> pa.Table:
       ValueError: a shard cannot be read, or is of an earlier version.
     """
     schema = pa.schema([SCHEMA.field(name) for name in columns])
-    tables = [_read(shard, list(columns)).select(columns) for shard in _shards(Path(directory))]
+    tables = [_read(shard, list(columns)).select(columns) for shard in _shards(path_of(directory))]
     return pa.concat_tables([schema.empty_table(), *tables])
 
 
@@ -275,7 +275,7 @@ def _questions(shard: Path) -> set[str]:
 
 def _read(shard: Path, columns: list[str]) -> pa.Table:
     try:
-        file = pq.ParquetFile(shard)
+        file = open_table(shard)
         there = file.schema_arrow.names
         if missing := [name for name in SCHEMA.names if name not in there]:
             raise ValueError(

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ttc_jax.core.files import write_bytes_atomic
+from ttc_jax.core.places import in_bucket
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
@@ -22,6 +23,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema)
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
     write_bytes_atomic(path, sink.getvalue().to_pybytes())
+
+
+def open_table(path: Path) -> pq.ParquetFile:
+    """A Parquet file; one in a bucket is read whole. Raises as pyarrow and the bucket do."""
+    return pq.ParquetFile(pa.BufferReader(path.read_bytes()) if in_bucket(path) else path)
 
 
 def values_of(column: pa.Array) -> list:

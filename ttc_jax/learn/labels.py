@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ttc_jax.core.places import path_of
 from ttc_jax.core.samples import Sample
-from ttc_jax.core.tables import write_rows
+from ttc_jax.core.tables import open_table, write_rows
 from ttc_jax.learn.monte_carlo import same_text
 from ttc_jax.search.recorder import stored_tree
 from ttc_jax.search.tree import Node
@@ -221,7 +221,7 @@ def write_labels(
     metadata = {_PROVENANCE: json.dumps(dict(provenance), ensure_ascii=False).encode()}
     schema = SCHEMA.with_metadata(metadata)
     rows = [asdict(solution) for solution in solutions]
-    write_rows(Path(path), rows, schema)
+    write_rows(path_of(path), rows, schema)
 
 
 def read_labels(path: Path) -> tuple[list[LabelledSolution], dict[str, Any]]:
@@ -235,11 +235,11 @@ def read_labels(path: Path) -> tuple[list[LabelledSolution], dict[str, Any]]:
         question and step: a value that is not finite or outside [0, 1], no steps, more or fewer
         values than steps, a count below 1.
     """
-    path = Path(path)
+    path = path_of(path)
     if not path.is_file():
         raise FileNotFoundError(f"no labels at {path}; label questions first, or give another path")
     try:
-        table = pq.read_table(path)
+        table = open_table(path).read()
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path} cannot be read ({error}); label the questions again") from error
     if missing := [name for name in SCHEMA.names if name not in table.column_names]:

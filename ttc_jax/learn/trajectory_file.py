@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ttc_jax.core.tables import write_rows
+from ttc_jax.core.places import path_of
+from ttc_jax.core.tables import open_table, write_rows
 from ttc_jax.learn.trajectories import Trajectory
 
 _PROVENANCE = b"provenance"
@@ -38,7 +38,7 @@ def write_trajectories(
     text = json.dumps(dict(provenance), sort_keys=True, allow_nan=False)
     schema = SCHEMA.with_metadata({_PROVENANCE: text})
     rows = [asdict(trajectory) for trajectory in trajectories]
-    write_rows(Path(path), rows, schema)
+    write_rows(path_of(path), rows, schema)
 
 
 def read_trajectories(path: Path) -> tuple[list[Trajectory], dict[str, Any]]:
@@ -48,7 +48,7 @@ def read_trajectories(path: Path) -> tuple[list[Trajectory], dict[str, Any]]:
       ValueError: there is no such file, it is not one of trajectories, or lacks a column.
     """
     try:
-        table = pq.ParquetFile(path).read()
+        table = open_table(path_of(path)).read()
     except FileNotFoundError as error:
         raise ValueError(f"there are no trajectories at {path}; make them first") from error
     except (OSError, pa.ArrowException) as error:

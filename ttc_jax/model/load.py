@@ -19,7 +19,9 @@ from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 from orbax.checkpoint import v1 as ocp
 
 from ttc_jax.core.mesh import parameter_shardings, path_name
+from ttc_jax.core.places import in_bucket, path_of
 from ttc_jax.model import int8
+from ttc_jax.model.downloads import directory_for, downloaded
 from ttc_jax.model.gguf import converted
 from ttc_jax.model.gguf_file import packaged_gguf
 from ttc_jax.model.headers import Entry, read_headers
@@ -31,7 +33,7 @@ from ttc_jax.model.shape import ModelShape, preset
 from ttc_jax.model.token_files import load_tokenizer
 from ttc_jax.model.tokens import Tokenizer
 from ttc_jax.model.transformer import Transformer, abstract
-from ttc_jax.model.weights import new_directory, tensors_of, write_tensors
+from ttc_jax.model.weights import tensors_of, write_tensors
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -56,10 +58,11 @@ def load_checkpoint(
 
     `path` is a Hugging Face directory, a .gguf file, "package:NAME" for the GGUF file inside an
     installed package, "builtin:NAME" for what comes with this one, or "random:NAME" for a small
-    random model of the family of a preset. The first GGUF file and the random model are written
-    once, into cache_dir/checkpoints. Weights become `dtype` and are read straight into their shards
-    on `mesh` (default: one device). With `weights` "int8" the matrices of the layers are made int8
-    as each file of the checkpoint has been read.
+    random model of the family of a preset. What lies in a bucket is fetched into
+    cache_dir/downloads; the first GGUF file and the random model are written once, into
+    cache_dir/checkpoints. Weights become `dtype` and are read straight into their shards on `mesh`
+    (default: one device). With `weights` "int8" the matrices of the layers are made int8 as each
+    file of the checkpoint has been read.
 
     Raises:
         FileNotFoundError: the checkpoint, one of its files, or the package is missing.
@@ -90,6 +93,8 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
     if kind == "random":
         return random_checkpoint(name, _cache(path, cache_dir))
     path = _found(str(path))
+    if in_bucket(path):
+        path = downloaded(path, _cache(path, cache_dir) / "downloads")
     if path.is_dir():
         return path
     if not path.exists():
@@ -101,7 +106,7 @@ def checkpoint_directory(path, cache_dir=None) -> Path:
 
 def _cache(path, cache_dir) -> Path:
     if cache_dir is None:
-        raise ValueError(f"{path} must be converted first; name a cache_dir for the result")
+        raise ValueError(f"{path} must be fetched or converted first; name a cache_dir for that")
     return Path(cache_dir)
 
 
@@ -133,7 +138,7 @@ def _found(path: str) -> Path:
     if kind == "preset":
         preset(name)
         raise ValueError(f"{path} is a shape without weights: `ttc plan` takes it, but no job runs")
-    return Path(path)
+    return path_of(path)
 
 
 def _builtin(path: str) -> Path:
@@ -295,8 +300,9 @@ def save_checkpoint(
     """Write `model` as a Hugging Face directory at `path`, with the tokenizer of another directory.
 
     Weights keep their dtype unless another one is given. `extra` are further text files, by name.
-    The directory appears whole or not at all. With `replace` a checkpoint at `path` gives way to
-    it, once it is written. On several hosts every process must call this; the first one writes.
+    The directory appears whole or not at all; in a bucket its config.json is written last. With
+    `replace` a checkpoint at `path` gives way to it, once it is written. On several hosts every
+    process must call this; the first one writes.
 
     Raises:
         FileExistsError: there is something at `path` already (with `replace`: no checkpoint).
@@ -305,7 +311,8 @@ def save_checkpoint(
     """
     if int8.is_int8(model):
         raise ValueError("a model in int8 cannot be saved; save the one that it was made from")
-    path = Path(path).resolve()
+    path = path_of(path)
+    path = path if in_bucket(path) else path.resolve()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         if not replace:
             raise FileExistsError(f"{path} exists already; name a new directory")
@@ -318,7 +325,7 @@ def save_checkpoint(
         for tensor in tensors:
             tensor.read()
         return
-    with new_directory(path, replace) as directory:
+    with directory_for(path, replace) as directory:
         (directory / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
         if tokenizer_dir is not None:
             for name in TOKENIZER_FILES:

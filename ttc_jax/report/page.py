@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from ttc_jax.core.files import TEMPORARY, check_writable, write_bytes_atomic
+from ttc_jax.core.places import path_of
 from ttc_jax.report import words
 from ttc_jax.report.claims import counted
 from ttc_jax.report.drawing import colours, draw, looks
@@ -71,7 +72,7 @@ def write_report(
         findings that are not plain JSON values.
       WorkdirError: the directory cannot be written.
     """
-    directory = Path(directory)
+    directory = path_of(directory)
     files: dict[Path, bytes] = {}
     for figure in _checked(figures):
         stem = directory / "figures" / figure.key

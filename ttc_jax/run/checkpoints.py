@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a checkpoint stands for, where results depend on it."""
 
-from pathlib import Path
 
+from ttc_jax.core.places import path_of
 from ttc_jax.model.load import NAMED
 from ttc_jax.model.settings import read_json
 from ttc_jax.verify.likelihood import LIKELIHOOD
@@ -18,6 +18,6 @@ def identity(path: str) -> str:
     """
     if path in ("", LIKELIHOOD) or path.startswith(NAMED):  # names, not paths
         return path
-    made = read_json(Path(path).parent / "config.json")
+    made = read_json(path_of(path).parent / "config.json")
     stage = made["config"].get("stage", "") if "samples_depend_on" in made else ""
     return f"stage {stage}, {made['key']}" if stage else path

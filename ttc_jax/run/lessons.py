@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from ttc_jax.core.places import path_of
 from ttc_jax.core.samples import by_question, read_samples
 from ttc_jax.data.batches import Example
 from ttc_jax.data.sources import Question
@@ -65,7 +66,7 @@ def check_source(config: ConfigDict) -> None:
             f"pass --config.train.source=DIR"
         )
     for name in (FILE if kind in ("prm", "orm") else "samples", "results.json"):
-        if not (Path(source) / name).exists():
+        if not (path_of(source) / name).exists():
             raise FileNotFoundError(
                 f"no {name} in train.source = {source}; {kind} learns from the work directory of "
                 f"{SOURCES[kind]}, run to its end"
@@ -115,7 +116,7 @@ def lesson(
 
 
 def _labelled(config: ConfigDict, questions, tokenizer: Tokenizer) -> Lesson:
-    solutions, made = read_labels(Path(config.train.source) / FILE)
+    solutions, made = read_labels(path_of(config.train.source) / FILE)
     format = by_name(VERIFIERS[config.train.kind][1], tokenizer)
     if config.train.kind == "prm":
         hard = config.train.hard if config.train.hard >= 0 else None
@@ -128,7 +129,7 @@ def _labelled(config: ConfigDict, questions, tokenizer: Tokenizer) -> Lesson:
 
 
 def _revised(config: ConfigDict, questions, tokenizer: Tokenizer, place: Place) -> Lesson:
-    kind, source = config.train.kind, Path(config.train.source)
+    kind, source = config.train.kind, path_of(config.train.source)
     made = read_json(source / "config.json")["samples_depend_on"]
     # A labels job has samples too, beside rollouts, which are parts of solutions.
     strategy = parse(made["search.strategy"]) if made["job"] == "search" else None

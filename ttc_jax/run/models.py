@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ttc_jax.core.mesh import own_mesh
+from ttc_jax.core.places import path_of
 from ttc_jax.data.sources import Question
 from ttc_jax.decode.backend import check_model
 from ttc_jax.model.load import checkpoint_directory, load_checkpoint, read_shape
@@ -155,7 +156,7 @@ def policy_kind(config: ConfigDict) -> str:
     """
     if config.model.get("kind", ""):
         return config.model.kind
-    beside = read_json(Path(config.model.path).parent / "config.json")
+    beside = read_json(path_of(config.model.path).parent / "config.json")
     trained = beside["config"].get("train", {}).get("kind") if "samples_depend_on" in beside else ""
     return trained if trained in settings.POLICY_KINDS else "base"
 

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from ttc_jax.core.files import write_json_atomic
 from ttc_jax.core.metrics import Metrics, read_metrics
+from ttc_jax.core.places import path_of
 from ttc_jax.core.records import RunRecord, key_of
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
@@ -45,7 +46,7 @@ def run(config: ConfigDict, workdir: str, launch: Launch) -> dict:
       ValueError, OSError: a stage cannot work, which is named. What can be seen from the configs
         alone is seen before the first stage starts.
     """
-    path = Path(workdir).expanduser().absolute()
+    path = path_of(workdir)
     stages = check(config, path)
     left = {name: own for name, own in stages.items() if not _finished(path / name, own)}
     check_weights(left, config, path)
@@ -133,7 +134,7 @@ class Clock:
     def __init__(self, path: Path, start: int, *, writes: bool = True):
         """`start` counts from 1; lines of earlier ones are kept. One process of a team `writes`."""
         self._path, self._start = path, start
-        self._metrics = Metrics(path) if writes else None
+        self._metrics = Metrics(path, start) if writes else None
 
     @contextmanager
     def runs(self, name: str) -> Iterator[None]:
@@ -159,11 +160,11 @@ class Clock:
             ended.set()
             thread.join()
             note()
+            self._metrics.flush()
 
     def seconds(self) -> dict[str, float]:
         """By stage, in the order in which they first ran."""
-        lines = read_metrics(self._path) if self._path.exists() else ()
-        last = {(line["stage"], line["start"]): line for line in lines}
+        last = {(line["stage"], line["start"]): line for line in read_metrics(self._path)}
         found: dict[str, float] = {}
         for (name, _), line in last.items():
             found[name] = found.get(name, 0.0) + line["seconds"]
@@ -268,7 +269,7 @@ def _stages_in(value: Any, workdir: Path) -> list[str]:
     """The stages that paths in a config lead into."""
     if isinstance(value, str):
         inside = value.startswith(f"{workdir}/")
-        return [Path(value).relative_to(workdir).parts[0]] if inside else []
+        return [value.removeprefix(f"{workdir}/").split("/")[0]] if inside else []
     if isinstance(value, Mapping | ConfigDict):
         value = list(value.values())
     if isinstance(value, tuple | list):

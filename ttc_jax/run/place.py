@@ -43,7 +43,7 @@ class Launch:
             device=settings.device(),
             command=self.command,
         )
-        metrics = Metrics(metrics_file(record.path, self.team.index))
+        metrics = Metrics(metrics_file(record.path, self.team.index), record.n_starts)
         return Place(record.path, metrics, record.n_starts, self, stored)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.places import path_of
 from ttc_jax.core.samples import by_question, candidates, read_samples
 from ttc_jax.data.sources import Question
 from ttc_jax.model.settings import read_json
@@ -44,12 +45,12 @@ def check_source(config: ConfigDict) -> None:
             "best_of_n: pass --config.probe.source=DIR"
         )
     for name in ("samples", "results.json"):
-        if not (Path(source) / name).exists():
+        if not (path_of(source) / name).exists():
             raise FileNotFoundError(
                 f"no {name} in probe.source = {source}; a probe learns from the work directory of "
                 f"a search job with best_of_n, run to its end"
             )
-    made = read_json(Path(source) / "config.json").get("samples_depend_on", {})
+    made = read_json(path_of(source) / "config.json").get("samples_depend_on", {})
     strategy = made.get("search.strategy", "no search")
     if made.get("job", "search") != "search" or not isinstance(parse(strategy), BestOfN):
         raise ValueError(f"{source} holds samples of {strategy}; a probe learns from best_of_n")
@@ -66,7 +67,7 @@ def check_source(config: ConfigDict) -> None:
 def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     """All that decides what the probe becomes and what it says."""
     depends = settings.depends_on(config, questions)
-    return depends | {"probe.source": fingerprint(Path(config.probe.source))}
+    return depends | {"probe.source": fingerprint(path_of(config.probe.source))}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
     """
     if not place.team.leads:
         return None
-    lesson = _lesson(Path(config.probe.source))
+    lesson = _lesson(path_of(config.probe.source))
     asked = [{"id": question.id, "level": question.level} for question in questions]
     write_json_atomic(place.path / "questions.json", {"questions": asked})
     policy = place.launch.models.policy(config)

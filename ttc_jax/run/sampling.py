@@ -80,6 +80,7 @@ def sample(
         raise ValueError(f"{error}; raise engine.pages and scorer.pages, or set them 0") from error
     finally:  # what was computed was paid for, stored or not
         note(scheduler.progress)
+        place.metrics.flush()
     return store
 
 

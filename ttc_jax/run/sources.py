@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from ttc_jax.core.places import path_of
 from ttc_jax.model.load import NAMED
 from ttc_jax.run import settings
 from ttc_jax.search.names import parse
@@ -108,7 +109,8 @@ def _check(config: ConfigDict) -> None:
     settings.check_sampling(config, stepwise=False)
     for group in ("model", "scorer"):
         path = config[group].path
-        if path not in ("", LIKELIHOOD) and not path.startswith(NAMED) and not Path(path).exists():
+        named = path in ("", LIKELIHOOD) or path.startswith(NAMED)
+        if not named and not path_of(path).exists():
             raise FileNotFoundError(
                 f"no checkpoint at {path} (seen from {Path.cwd()}), the {group}.path of a run that "
                 f"the policy was fitted to; pass --config.{group}.path=DIR"

@@ -15,6 +15,7 @@ from ttc_jax.core.boards import Board
 from ttc_jax.core.checkpoint import Checkpoints
 from ttc_jax.core.files import write_json_atomic
 from ttc_jax.core.mesh import gathered, joint_mesh, own_mesh, parameter_shardings
+from ttc_jax.core.places import path_of
 from ttc_jax.data.batches import Shape
 from ttc_jax.data.sources import Question
 from ttc_jax.data.split import held_out
@@ -77,7 +78,7 @@ def depends_on(config: ConfigDict, questions: Sequence[Question]) -> dict:
     depends |= {f"train.{name}": value for name, value in values.items()}
     depends |= settings.answer_depends_on(config)
     if config.train.kind != "sft":
-        depends["train.source"] = fingerprint(Path(config.train.source))
+        depends["train.source"] = fingerprint(path_of(config.train.source))
     if config.train.select:
         for group in ("sample", "search"):
             depends |= {f"{group}.{k}": v for k, v in config[group].to_dict().items()}
@@ -133,6 +134,8 @@ def run(config: ConfigDict, questions: Sequence[Question], place: Place) -> dict
         done = train(
             learner, taught, tried, _plan(config), checkpoints, evaluate=evaluate, report=report
         )
+
+        place.metrics.flush()
 
         # ------------------------------------------------------------ choice and export
         chosen, shares = done.history.best["step"], {}

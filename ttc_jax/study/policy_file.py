@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ttc_jax.core.files import write_json_atomic
+from ttc_jax.core.places import path_of
 from ttc_jax.study.fitted import Considered, Entry, FittedPolicy
 
 FORMAT = 1
@@ -17,7 +18,7 @@ _SHARES = ("accuracy", "low", "high", "agreed")
 
 def write(policy: FittedPolicy, path: str | Path) -> None:
     """Leaves the policy at `path`, whole or not at all; OSError if it cannot be written."""
-    write_json_atomic(Path(path), {"format": FORMAT} | asdict(policy))
+    write_json_atomic(path_of(path), {"format": FORMAT} | asdict(policy))
 
 
 def read(path: str | Path) -> FittedPolicy:
@@ -27,7 +28,7 @@ def read(path: str | Path) -> FittedPolicy:
       OSError: the file cannot be read.
       ValueError: it is not such a file; the message names file and field.
     """
-    path = Path(path)
+    path = path_of(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

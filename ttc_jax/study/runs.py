@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ttc_jax.core.metrics import read_all_metrics
+from ttc_jax.core.places import in_bucket, path_of
 from ttc_jax.core.records import key_of
 from ttc_jax.core.samples import read_columns
 from ttc_jax.search.names import parse
@@ -131,10 +132,10 @@ def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
         different questions.
     """
     found: dict[Path, str] = {}
-    for workdir in map(Path, workdirs):
+    for workdir in map(path_of, workdirs):
         if not workdir.is_dir():
             raise FileNotFoundError(f"no directory {workdir}; give the --workdir of a run")
-        top = workdir.resolve() if ".." in workdir.parts else workdir.absolute()
+        top = _real(workdir) if ".." in workdir.parts else workdir
         inside = [path for path in _directories(top, set()) if _record(path) is not None]
         if not inside:
             raise ValueError(
@@ -142,7 +143,7 @@ def find_runs(workdirs: Sequence[str | Path]) -> list[Run]:
                 f"--workdir of a run, or a directory of several"
             )
         for path in inside:
-            found.setdefault(path.resolve(), path.relative_to(top.parent).as_posix())
+            found.setdefault(_real(path), _below(path, top.parent))
     runs = [_run(path, name) for path, name in zip(found, _unique(found), strict=True)]
     runs = _apart(runs)
     _check_questions([run for run in runs if run.job == "search"])
@@ -170,13 +171,22 @@ def _apart(runs: Sequence[Run]) -> list[Run]:
 
 def _directories(top: Path, seen: set[Path]) -> Iterator[Path]:
     """The directory and all below it, links followed, hidden ones left out."""
-    if top.resolve() in seen:
+    if _real(top) in seen:
         return
-    seen.add(top.resolve())
+    seen.add(_real(top))
     yield top
     for path in sorted(top.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
             yield from _directories(path, seen)
+
+
+def _real(path: Path) -> Path:
+    """The path without links; there are none in a bucket."""
+    return path if in_bucket(path) else path.resolve()
+
+
+def _below(path: Path, top: Path) -> str:
+    return "/".join(path.parts[len(top.parts) :])
 
 
 def _record(path: Path) -> dict | None:

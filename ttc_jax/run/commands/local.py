@@ -8,10 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+
+from ttc_jax.core.places import in_bucket, make_directory, path_of
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 POLL_S = 0.2
@@ -21,7 +24,8 @@ GRACE_S = 10.0  # for the others, once one has failed
 def run_here(argv: Sequence[str], count: int, workdir: str) -> None:
     """Runs `ttc run` with `argv` in `count` processes; each sees one of the accelerators, if any.
 
-    The first speaks for all; what another one says goes to WORKDIR/process-I.log.
+    The first speaks for all; what another one says goes to WORKDIR/process-I.log, or for a
+    work directory in a bucket to a directory of this machine that is printed.
 
     Raises:
       ValueError: count is below 1.
@@ -29,8 +33,11 @@ def run_here(argv: Sequence[str], count: int, workdir: str) -> None:
     """
     if count < 1:
         raise ValueError(f"--local_processes is {count}; there is at least one")
-    directory = Path(workdir).expanduser()
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = path_of(workdir)
+    if in_bucket(directory):  # logs grow by appending
+        directory = Path(tempfile.mkdtemp(prefix="ttc-logs-"))
+        print(f"logs of the other processes: {directory}", file=sys.stderr)
+    make_directory(directory)
     logs = [None, *(directory / f"process-{i}.log" for i in range(1, count))]
     address = f"localhost:{_free_port()}"
     running: list[subprocess.Popen] = []

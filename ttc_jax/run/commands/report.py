@@ -3,8 +3,8 @@
 """`ttc report`: what all runs in some directories show, as one page, with policies for `solve`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from ttc_jax.core.places import path_of
 from ttc_jax.run.commands.parser import Parser, numbers, print_anything
 
 USAGE = """\
@@ -23,8 +23,8 @@ ttc report WORKDIR [WORKDIR ...] [--out=DIR] [--bins=5 | --absolute] [--folds=2]
 def main(argv: Sequence[str]) -> None:
     """Writes the report and prints what it found."""
     parser = Parser(USAGE)
-    parser.add_argument("workdirs", type=Path, nargs="+", metavar="WORKDIR")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("workdirs", type=path_of, nargs="+", metavar="WORKDIR")
+    parser.add_argument("--out", type=path_of)
     bins = parser.add_mutually_exclusive_group()
     bins.add_argument("--bins", type=int, default=5, dest="n_bins")
     bins.add_argument("--absolute", action="store_true")

@@ -4,8 +4,8 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from ttc_jax.core.places import path_of
 from ttc_jax.run.commands.parser import Parser, print_anything
 
 USAGE = """\
@@ -19,7 +19,7 @@ ttc show WORKDIR [--question=ID] [--depth=N] [--no-pruned]
 def main(argv: Sequence[str]) -> None:
     """Prints at most as wide as the terminal, in colour only on one."""
     parser = Parser(USAGE)
-    parser.add_argument("workdir", type=Path)
+    parser.add_argument("workdir", type=path_of)
     parser.add_argument("--question")
     parser.add_argument("--depth", type=int)
     parser.add_argument("--pruned", action=argparse.BooleanOptionalAction, default=True)
