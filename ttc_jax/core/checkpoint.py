@@ -19,11 +19,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from ttc_jax.core.files import unwritable
+from ttc_jax.core.files import upload
 from ttc_jax.core.mesh import on_mesh, path_name
 from ttc_jax.core.places import WorkdirError, in_bucket, path_of
 
-_CHUNK = 1 << 23
 _PARTIAL = "*.orbax-checkpoint-tmp*"  # the names of what is not complete
 
 
@@ -177,10 +176,7 @@ class _Bucket:
         with tarfile.open(packed, "w") as tar:
             tar.add(self._folder(step), arcname=self._folder(step).name)
         try:
-            with open(packed, "rb") as source, self._object(step).open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK)
-        except Exception as error:  # clients of buckets have errors of their own
-            raise unwritable(self._object(step), error) from error
+            upload(packed, self._object(step))
         finally:
             packed.unlink()
 

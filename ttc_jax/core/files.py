@@ -8,6 +8,7 @@ object, which appears when all of it is there.
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ttc_jax.core.places import WorkdirError, in_bucket, make_directory
 
 TEMPORARY = ".tmp"
 PROBE_BYTES = 1 << 20  # what a nearly full disk must still take before a run may start
+
+_CHUNK = 1 << 23
 
 
 def write_bytes_atomic(path: Path, data: bytes) -> None:
@@ -42,6 +45,19 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         except OSError:
             pass  # the first error says more than this one
+        raise unwritable(path, error) from error
+
+
+def upload(source: Path, path: Path) -> None:
+    """Leaves `path`, in a bucket, holding what the file `source` does, or as it was.
+
+    Raises:
+      WorkdirError: the bucket does not take it.
+    """
+    try:
+        with open(source, "rb") as file, path.open("wb") as target:
+            shutil.copyfileobj(file, target, _CHUNK)
+    except Exception as error:  # clients of buckets have errors of their own
         raise unwritable(path, error) from error
 
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import fsspec
 
-from ttc_jax.core.files import unwritable
-from ttc_jax.core.places import in_bucket
+from ttc_jax.core.files import unwritable, upload
+from ttc_jax.core.places import WorkdirError, in_bucket
 from ttc_jax.model.weights import new_directory
 
 LAST = "config.json"  # a checkpoint in a bucket is there when this is: written last, removed first
@@ -69,9 +69,11 @@ def _upload(directory: Path, path: Path) -> None:
     try:
         (path / LAST).unlink(missing_ok=True)
         for name in sorted(names, key=lambda name: (name == LAST, name)):
-            bucket.put_file(str(directory / name), f"{top}/{name}")
+            upload(directory / name, path / name)
         for name in bucket.find(top):
             if name[len(top) + 1 :] not in names:
                 bucket.rm_file(name)
+    except WorkdirError:
+        raise
     except Exception as error:  # clients of buckets have errors of their own
         raise unwritable(path, error) from error
