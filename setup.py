@@ -45,6 +45,8 @@ setup(
         *JAX,
         "absl-py>=2.1",
         "array_record>=0.8",
+        "etils[epath]>=1.13",
+        "fsspec>=2025.3",
         "grain>=0.2.18,<0.3",
         "jinja2>=3.1",
         "math-verify>=0.9,<0.10",
@@ -64,6 +66,7 @@ setup(
     ],
     extras_require={
         "gguf": GGUF,
+        "bucket": ["fsspec>=2025.3", "gcsfs>=2025.3", "s3fs>=2025.3", "adlfs>=2024.12"],
         "gpu": [
             "jax[cuda12]>=0.10.2,<0.11; python_version < '3.12'",
             "jax[cuda12]>=0.11.2,<0.13; python_version >= '3.12'",

@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from directory_bucket import install
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ttc_jax.core.checkpoint import Checkpoints
 from ttc_jax.core.mesh import make_mesh
+from ttc_jax.core.places import path_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,3 +120,23 @@ def test_arrays_of_other_shapes_are_refused(change, message, tmp_path):
         wanted = {path: x for path, x in (state() | change).items() if x is not None}
         with pytest.raises(ValueError, match=f"checkpoint 4 in {tmp_path} has {message}"):
             checkpoints.restore(4, wanted)
+
+
+def test_in_a_bucket_a_step_is_one_object(tmp_path):
+    (tmp_path / "b").mkdir()
+    install(tmp_path)
+    with Checkpoints(path_of("gs://b/run/checkpoints")) as checkpoints:
+        checkpoints.save(1, state(1.0), {"n": 1})
+        checkpoints.save(2, state(2.0), {"n": 2}, [1])
+        checkpoints.save(3, state(3.0), {"n": 3}, [2])
+        assert checkpoints.steps == [2, 3] and checkpoints.note(2) == {"n": 2}
+    names = sorted(path.name for path in path_of("gs://b/run/checkpoints").iterdir())
+    assert names == ["00000002.tar", "00000003.tar"]
+    with Checkpoints(path_of("gs://b/run/checkpoints")) as again:
+        assert again.steps == [2, 3]
+        for step in (3, 2):
+            assert again.note(step) == {"n": step}
+            restored = again.restore(step, state())
+            assert float(restored["blocks/0/q"][0, 0]) == step
+        again.save(4, state(4.0), {"n": 4}, [])
+        assert again.steps == [4]

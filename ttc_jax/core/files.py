@@ -90,7 +90,7 @@ def unwritable(path: Path, error: Exception) -> WorkdirError:
     if in_bucket(path):
         why = str(error).strip().splitlines()
         return WorkdirError(
-            f"cannot write {path}: {why[0][:300] if why else type(error).__name__}; see that the "
+            f"cannot write {path}: {type(error).__name__} {why[0][:300] if why else ''}; see that the "
             f"bucket exists and that your credentials may write, list and delete there, or pass "
             f"another --workdir, then repeat the command: what is stored already is kept"
         )

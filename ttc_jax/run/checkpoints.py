@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a checkpoint stands for, where results depend on it."""
 
-
 from ttc_jax.core.places import path_of
 from ttc_jax.model.load import NAMED
 from ttc_jax.model.settings import read_json
