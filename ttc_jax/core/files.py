@@ -88,9 +88,10 @@ def check_writable(directory: Path) -> None:
 def unwritable(path: Path, error: Exception) -> WorkdirError:
     """The error for a path that could not be written, and what to do."""
     if in_bucket(path):
-        why = str(error).strip().splitlines()
+        lines = str(error).strip().splitlines()
+        why = ": ".join([type(error).__name__, *(line[:300] for line in lines[:1])])
         return WorkdirError(
-            f"cannot write {path}: {type(error).__name__} {why[0][:300] if why else ''}; see that the "
+            f"cannot write {path}: {why}; see that the "
             f"bucket exists and that your credentials may write, list and delete there, or pass "
             f"another --workdir, then repeat the command: what is stored already is kept"
         )
