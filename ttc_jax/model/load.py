@@ -113,7 +113,8 @@ def _cache(path, cache_dir) -> Path:
 def check_checkpoint(path: str, *, tokenizer_only: bool = False) -> None:
     """Raises as `load_checkpoint` for what can be told without reading weights.
 
-    With `tokenizer_only` a directory need not hold a model. Nothing is converted or written.
+    With `tokenizer_only` a directory need not hold a model. Nothing is converted, fetched or
+    written; of what lies in a bucket only that it is there is told.
     """
     kind, _, name = path.partition(":")
     if kind == "random":
@@ -122,7 +123,7 @@ def check_checkpoint(path: str, *, tokenizer_only: bool = False) -> None:
     found = _found(path)
     if not found.exists():
         raise FileNotFoundError("there is no such file or directory")
-    if found.is_dir():
+    if found.is_dir() and not in_bucket(found):
         load_tokenizer(found)
         if not tokenizer_only:
             read_shape(found)
