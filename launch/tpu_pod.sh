@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-# usage: bash launch/tpu_pod.sh --name=NAME --zone=ZONE --type=TYPE --nfs=HOST:/SHARE
+# usage: bash launch/tpu_pod.sh --name=NAME --zone=ZONE --type=TYPE [--nfs=HOST:/SHARE]
 #            [--project=PROJECT] [--runtime=VERSION] [--spot | --reserved] [--tries=N] [--keep]
 #            [--dry_run] -- FLAGS OF ttc run
 #
 # Runs on a slice of Cloud TPU machines: asks for it (or takes the one of that name), copies this
 # checkout to all of its machines, runs launch/worker.sh on all of them at once and shows what they
 # print. A slice that is preempted is asked for anew and the run goes on from its work directory,
-# which lies on the shared disk, under /mnt/ttc; at the end the slice is deleted. The same command
-# continues what was interrupted here.
+# which lies in a bucket (--workdir=gs://...) or on a shared disk, under /mnt/ttc; at the end the
+# slice is deleted. The same command continues what was interrupted here.
 #
 #   --type     v5litepod-16, v5p-128, v6e-16, ...: the number is of chips (v5p, v4: of cores)
-#   --nfs      a Filestore share, or any NFS server that the slice reaches
+#   --nfs      a Filestore share, or any NFS server that the slice reaches; for --workdir=/mnt/ttc/...
 #   --runtime  image of the machines; default: Google's for JAX on that type
 #   --tries    starts before it gives up, preemptions included; default: 20
 #   --keep     leaves the slice, to be paid for, at the end
@@ -39,14 +39,18 @@ while (($#)); do
     esac
     shift
 done
-for flag in NAME ZONE TYPE NFS; do
+for flag in NAME ZONE TYPE; do
     [[ -n "${!flag}" ]] || usage "--${flag,,} is missing"
 done
-[[ "$NFS" == *:/* ]] || usage "--nfs is '$NFS'; write HOST:/SHARE"
+[[ -z "$NFS" || "$NFS" == *:/* ]] || usage "--nfs is '$NFS'; write HOST:/SHARE"
 [[ "$TRIES" =~ ^[1-9][0-9]*$ ]] || usage "--tries is '$TRIES'; give a positive number"
 ((${#HOW[@]} < 2)) || usage "--spot or --reserved, not both"
-[[ " $* " == *" --workdir=/mnt/ttc/"* ]] ||
-    usage "no --workdir=/mnt/ttc/... after --; the disks of a slice are lost with it"
+if [[ " $* " == *" --workdir=/mnt/ttc/"* ]]; then
+    [[ -n "$NFS" ]] || usage "--workdir is on a shared disk, but --nfs is missing"
+elif [[ " $* " != *" --workdir="*"://"* ]]; then
+    usage "no --workdir=gs://... or --workdir=/mnt/ttc/... after --; the disks of a slice are lost" \
+        "with it"
+fi
 if [[ -z "$RUNTIME" ]]; then
     case "$TYPE" in
         v5litepod-*) RUNTIME=v2-alpha-tpuv5-lite ;;
@@ -61,7 +65,7 @@ QUEUED=(gcloud compute tpus queued-resources)
 VM=(gcloud compute tpus tpu-vm)
 PACKED="$(mktemp -d)/ttc_jax.tar.gz"
 trap 'rm -rf "$(dirname "$PACKED")"' EXIT
-WORKER="bash launch/worker.sh --extra=tpu --nfs=$(printf %q "$NFS") --$(printf ' %q' "$@")"
+WORKER="bash launch/worker.sh --extra=tpu${NFS:+ --nfs=$(printf %q "$NFS")} --$(printf ' %q' "$@")"
 UNPACK="mkdir -p ttc_jax && tar -xzf ttc_jax.tar.gz -C ttc_jax && cd ttc_jax"
 
 # look: sets STATE to NONE, READY, LOST (to be deleted) or WAITING.

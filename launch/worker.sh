@@ -37,6 +37,7 @@ if ! new_enough .venv/bin/python && ! (find_python) >/dev/null 2>&1; then
     run python3 -m uv venv --quiet --seed --python 3.12 .venv
     make_venv() { :; }  # it is made
 fi
+[[ " $* " != *"://"* ]] || EXTRA="$EXTRA,bucket"
 ensure_env "gguf,$EXTRA"
 
 # A connection that broke leaves its run behind, which holds the devices.

@@ -2,7 +2,7 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
 # usage: bash launch/xpk.sh --workload=NAME --cluster=CLUSTER --zone=ZONE --type=TYPE --image=IMAGE
-#            --storage=STORAGE [--project=PROJECT] [--slices=N] [--restarts=N] [--dry_run]
+#            [--storage=STORAGE] [--project=PROJECT] [--slices=N] [--restarts=N] [--dry_run]
 #            -- FLAGS OF ttc run
 #
 # Puts a run into the queue of a GKE cluster that xpk has made (`xpk cluster create`). Machines that
@@ -11,7 +11,8 @@
 #
 #   --type      v5litepod-16, v5p-128, ...; the cluster must have such slices
 #   --image     made with launch/Dockerfile and pushed
-#   --storage   name of a storage that `xpk storage attach` made, mounted at /mnt/ttc
+#   --storage   name of a storage that `xpk storage attach` made, mounted at /mnt/ttc; not needed for
+#               a work directory in a bucket (--workdir=gs://...)
 #   --restarts  of all processes; default: 100
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,14 +37,18 @@ while (($#)); do
     esac
     shift
 done
-for flag in WORKLOAD CLUSTER ZONE TYPE IMAGE STORAGE; do
+for flag in WORKLOAD CLUSTER ZONE TYPE IMAGE; do
     [[ -n "${!flag}" ]] || usage "--${flag,,} is missing"
 done
-[[ " $* " == *" --workdir=/mnt/ttc/"* ]] ||
-    usage "no --workdir=/mnt/ttc/... after --; the disks of a pod are lost with it"
+if [[ " $* " == *" --workdir=/mnt/ttc/"* ]]; then
+    [[ -n "$STORAGE" ]] || usage "--workdir is on a shared disk, but --storage is missing"
+elif [[ " $* " != *" --workdir="*"://"* ]]; then
+    usage "no --workdir=gs://... or --workdir=/mnt/ttc/... after --; the disks of a pod are lost" \
+        "with it"
+fi
 # Of a large slice the first machine may be ready long before the last.
 COMMAND="ttc run --coordinator_timeout_s=3600$(printf ' %q' "$@")"
 WHERE=("--workload=$WORKLOAD" "--cluster=$CLUSTER" "--zone=$ZONE" "${PROJECT[@]}")
 run xpk workload delete "${WHERE[@]}" --force || echo "there was no workload $WORKLOAD"
 run xpk workload create "${WHERE[@]}" "--tpu-type=$TYPE" "--num-slices=$SLICES" \
-    "--docker-image=$IMAGE" "--storage=$STORAGE" "--max-restarts=$RESTARTS" "--command=$COMMAND"
+    "--docker-image=$IMAGE" ${STORAGE:+"--storage=$STORAGE"} "--max-restarts=$RESTARTS" "--command=$COMMAND"
