@@ -66,7 +66,7 @@ setup(
     ],
     extras_require={
         "gguf": GGUF,
-        "bucket": ["fsspec>=2025.3", "gcsfs>=2025.3", "s3fs>=2025.3", "adlfs>=2024.12"],
+        "bucket": ["gcsfs>=2025.3", "s3fs>=2025.3", "adlfs>=2024.12"],
         "gpu": [
             "jax[cuda12]>=0.10.2,<0.11; python_version < '3.12'",
             "jax[cuda12]>=0.11.2,<0.13; python_version >= '3.12'",

@@ -33,12 +33,14 @@ def test_shellcheck_finds_nothing():
         ("tpu_pod.sh", [*POD, *RUN], "--type is missing"),
         ("tpu_pod.sh", [*POD, "--type=v9-8", *RUN], "--type is 'v9-8'"),
         ("tpu_pod.sh", [*POD, "--type=v5p-8", "--tries=0", *RUN], "--tries is '0'"),
-        ("tpu_pod.sh", [*POD, "--type=v5p-8", "--", "--workdir=runs/x"], "no --workdir=/mnt/ttc/"),
+        ("tpu_pod.sh", [*POD, "--type=v5p-8", "--", "--workdir=runs/x"], "or --workdir=/mnt/ttc/"),
+        ("tpu_pod.sh", [*POD[:-1], "--type=v5p-8", *RUN], "but --nfs is missing"),
         ("tpu_pod.sh", [*POD, "--type=v5p-8", "--spot", "--reserved", *RUN], "not both"),
         ("tpu_pod.sh", [*POD, "--nfs=10.0.0.2", "--type=v5p-8", *RUN], "--nfs is '10.0.0.2'"),
         ("tpu_pod.sh", [*POD, "--typo=v5p-8", *RUN], "unknown argument --typo=v5p-8"),
         ("xpk.sh", [*XPK, *RUN], "--type is missing"),
-        ("xpk.sh", [*XPK, "--type=v5p-8", "--"], "no --workdir=/mnt/ttc/"),
+        ("xpk.sh", [*XPK, "--type=v5p-8", "--"], "or --workdir=/mnt/ttc/"),
+        ("xpk.sh", [*XPK[:-1], "--type=v5p-8", *RUN], "but --storage is missing"),
         ("worker.sh", RUN, "--extra is ''; say tpu or gpu"),
         ("worker.sh", ["--extra=gpu"], "no flags of ttc run after --"),
         ("slurm.sbatch", ["--per=rack", *RUN], "--per is 'rack'"),
@@ -100,6 +102,23 @@ def test_tpu_pod_runs_the_worker_script_on_all_machines():
     assert worker == ["bash", "launch/worker.sh", "--extra=tpu", "--nfs=10.0.0.2:/share", *RUN]
     kept = commands("tpu_pod.sh", *POD, "--type=v5litepod-16", "--keep", *RUN)
     assert not [words for words in kept if "delete" in words]
+
+
+BUCKET = ["--", "--config=configs/quickstart.py", "--workdir=gs://runs/x"]
+
+
+def test_a_bucket_needs_no_shared_disk():
+    made = commands("tpu_pod.sh", *POD[:-1], "--type=v5litepod-16", *BUCKET)
+    ssh = next(words for words in made if "ssh" in words)
+    (remote,) = (word.removeprefix("--command=") for word in ssh if word.startswith("--command="))
+    worker = shlex.split(remote.split("&&")[-1])
+    assert worker == ["bash", "launch/worker.sh", "--extra=tpu", *BUCKET]
+    made = commands("worker.sh", "--extra=tpu", *BUCKET, TTC_PYTHON=sys.executable)
+    assert not [words for words in made if "mount" in words]
+    assert any("[gguf,tpu,bucket]" in words[-1] for words in made)
+    *_, create = commands("xpk.sh", *XPK[:-1], "--type=v5p-8", *BUCKET)
+    assert not [word for word in create if word.startswith("--storage")]
+    assert create[-1].endswith("--workdir=gs://runs/x")
 
 
 @pytest.fixture
