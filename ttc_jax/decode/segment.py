@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from ttc_jax.decode import pages as paging
 from ttc_jax.decode.cache import Cache, fork_rows, gather, per_replica, pool_spec, write
 from ttc_jax.decode.fused import attend_fused
+from ttc_jax.decode.ragged import attend_ragged
 from ttc_jax.decode.reader import Reader
 from ttc_jax.decode.sample import Sampler, uniforms
 from ttc_jax.model.attend import (
@@ -141,6 +142,8 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader
     page = jnp.where(step < n[:, None], page, pages.n_pages)
     context_ids = pages.table.at[rows, :context_pages].get(mode="fill", fill_value=0)
     context_pos = jnp.arange(context_ids.shape[1] * pages.page_size)  # a bucket may exceed M
+    held = jnp.arange(context_pages + -(-length // pages.page_size))  # with the tokens' own
+    held_ids = pages.table.at[rows[:, None], held].get(mode="fill", fill_value=0)
     pools_k, pools_v = [], []
 
     def spread(mask):  # [X, T, C] -> [X, 1, T * N/K, C]
@@ -154,6 +157,9 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader
         pools_k.append(write(cache.k[layer], new_k, page, slot))
         pools_v.append(write(cache.v[layer], new_v, page, slot))
         window = shape.window(layer)
+        if backend == "pallas":
+            k, v = (gather(pool[layer], held_ids) for pool in (pools_k, pools_v))
+            return attend_ragged(q, k, v, old, shape, window, pages.page_size)
         mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
         runs = [(k, v, jnp.broadcast_to(mask, (len(rows), length, length)))]
         if context_pages:
