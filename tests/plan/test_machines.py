@@ -15,13 +15,13 @@ SMOLLM = PRESETS["HuggingFaceTB/SmolLM2-135M-Instruct"]  # 9 heads, 3 kv heads
 
 
 @pytest.mark.parametrize(
-    ("name", "chip", "devices"),
-    [("v5e:16x16", "v5e", 256), ("v5p:2x2x4", "v5p", 16), ("h100", "h100", 1),
-     ("8xa100", "a100", 8)],
+    ("name", "chip", "devices", "local"),
+    [("v5e:16x16", "v5e", 256, 4), ("v5p:2x2x4", "v5p", 16, 4), ("v5e:1x1", "v5e", 1, 1),
+     ("v6e:2x4", "v6e", 8, 8), ("h100", "h100", 1, 1), ("8xa100", "a100", 8, 8)],
 )  # fmt: skip
-def test_machines_by_name(name, chip, devices):
+def test_machines_by_name(name, chip, devices, local):
     found = topology(name)
-    assert (found.chip, found.devices) == (CHIPS[chip], devices)
+    assert (found.chip, found.devices, found.local) == (CHIPS[chip], devices, local)
 
 
 def test_the_processor_is_measured():
@@ -47,15 +47,20 @@ def test_every_chip_has_plausible_numbers_and_a_source():
 
 def test_meshes_that_do_not_fit_say_which_numbers():
     pod = topology("v5e:4x4")
-    meshes.check(2, 8, pod, [LLAMA])
+    meshes.check(4, 4, pod, [LLAMA])
     with pytest.raises(ValueError, match="data=2 x model=4 has 8 devices, v5e:4x4 has 16"):
         meshes.check(2, 4, pod, [LLAMA])
     with pytest.raises(ValueError, match="model=2 does not divide the 9 query heads.*one of 1$"):
         meshes.check(8, 2, pod, [LLAMA, SMOLLM])
+    with pytest.raises(ValueError, match="model=8.*a machine of v5e:4x4 has 4.*model=4 or less"):
+        meshes.check(2, 8, pod, [LLAMA])
+    meshes.check(1, 8, topology("v5e:2x4"), [LLAMA])  # one machine of eight
+    meshes.check(1, 8, topology("8xh100"), [LLAMA])
 
 
-def test_sensible_meshes_divide_devices_and_kv_heads():
-    assert meshes.sensible(topology("v5e:4x4"), [LLAMA]) == [(16, 1), (8, 2), (4, 4), (2, 8)]
+def test_sensible_meshes_divide_machines_and_kv_heads():
+    assert meshes.sensible(topology("v5e:4x4"), [LLAMA]) == [(16, 1), (8, 2), (4, 4)]
+    assert meshes.sensible(topology("v6e:2x4"), [LLAMA])[-1] == (1, 8)
     assert meshes.sensible(topology("v5e:4x4"), [LLAMA, SMOLLM]) == [(16, 1)]
     assert meshes.sensible(topology("h100"), [LLAMA]) == [(1, 1)]
 

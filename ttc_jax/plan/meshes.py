@@ -26,24 +26,33 @@ def parse(text: str) -> tuple[int, int]:
 
 
 def check(data: int, model: int, topology: Topology, shapes: Sequence[ModelShape]) -> None:
-    """ValueError, with the numbers, for a mesh that does not fit the devices or the heads."""
+    """ValueError, with the numbers, for a mesh that does not fit devices, machines or heads."""
     if data * model != topology.devices:
         raise ValueError(
             f"a mesh of data={data} x model={model} has {data * model} devices, {topology.name} "
             f"has {topology.devices}; choose sizes whose product that is"
         )
+    if model > topology.local:
+        raise ValueError(
+            f"model={model} spreads a replica over {model} devices, a machine of {topology.name} "
+            f"has {topology.local}, and a replica lies in one process; take model="
+            f"{topology.local} or less"
+        )
     for shape in shapes:
         if shape.heads % model:
             raise ValueError(
                 f"model={model} does not divide the {shape.heads} query heads of a {shape.family} "
-                f"of width {shape.width}; take one of {_divisors(topology.devices, shape.heads)}"
+                f"of width {shape.width}; take one of {_divisors(topology, shape.heads)}"
             )
 
 
 def sensible(topology: Topology, shapes: Sequence[ModelShape]) -> list[tuple[int, int]]:
-    """(data, model) over all devices, with `model` a power of two that divides all kv heads."""
+    """(data, model) over all devices: `model` a power of two that divides all kv heads.
+
+    It is at most the devices of one machine: a process works on its own ones.
+    """
     found, model = [], 1
-    while topology.devices % model == 0 and not any(s.kv_heads % model for s in shapes):
+    while topology.local % model == 0 and not any(s.kv_heads % model for s in shapes):
         found.append((topology.devices // model, model))
         model *= 2
     return found
@@ -55,6 +64,6 @@ def mesh(data: int, model: int) -> AbstractMesh:
     return AbstractMesh((data, model), ("data", "model"), axis_types=axis_types)
 
 
-def _divisors(devices: int, heads: int) -> str:
-    both = [n for n in range(1, devices + 1) if devices % n == 0 and heads % n == 0]
-    return ", ".join(map(str, both))
+def _divisors(topology: Topology, heads: int) -> str:
+    devices, most = topology.devices, topology.local
+    return ", ".join(str(n) for n in range(1, most + 1) if devices % n == 0 and heads % n == 0)

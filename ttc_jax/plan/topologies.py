@@ -19,15 +19,19 @@ _DEEP = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8",
          "8x16x16", "16x16x16")  # fmt: skip
 SLICES: dict[str, tuple[str, ...]] = {"v5e": _FLAT, "v6e": _FLAT, "v5p": _DEEP}
 _MOST_GPUS = 8  # that one switch joins
+# Chips of one machine of a TPU slice. v5e and v6e with eight chips are one machine too.
+_MACHINE = 4
+_ONE_MACHINE = ("v5e:2x4", "v6e:2x4")
 
 
 @dataclass(frozen=True)
 class Topology:
-    """`devices` chips of one kind."""
+    """`devices` chips of one kind, `local` of them in each machine, where one process has them."""
 
     name: str
     chip: Chip
     devices: int
+    local: int
 
 
 def topology(name: str) -> Topology:
@@ -38,14 +42,16 @@ def topology(name: str) -> Topology:
     """
     kind, colon, slice_ = name.partition(":")
     if colon and slice_ in SLICES.get(kind, ()):
-        return Topology(name, CHIPS[kind], math.prod(map(int, slice_.split("x"))))
+        count = math.prod(map(int, slice_.split("x")))
+        local = count if name in _ONE_MACHINE else min(count, _MACHINE)
+        return Topology(name, CHIPS[kind], count, local)
     found = re.fullmatch(r"(?:(\d+)x)?(\w+)", name)
     if found and found[2] in CHIPS and found[2] not in SLICES:
         count = int(found[1] or 1)
         if 1 <= count <= _MOST_GPUS:
-            return Topology(name, CHIPS[found[2]], count)
+            return Topology(name, CHIPS[found[2]], count, count)
     if name == "cpu":
-        return Topology(name, measured_cpu(), 1)
+        return Topology(name, measured_cpu(), 1, 1)
     gpus = [chip for chip in CHIPS if chip not in SLICES]
     known = [f"{kind}:{{{','.join(slices)}}}" for kind, slices in SLICES.items()]
     known += [f"{gpu} or {{1..{_MOST_GPUS}}}x{gpu}" for gpu in gpus] + ["cpu"]
