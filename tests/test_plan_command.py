@@ -90,6 +90,7 @@ def test_kv_heads_that_the_mesh_does_not_divide_are_held_whole(capsys):
          "--config.scorer.mesh.data=0"),
         ([QWEN, "--config.scorer.path=preset:Qwen/Qwen3-8B", "--config.scorer.format=rlhflow"],
          "needs the verifier's own tokenizer"),
+        ([QWEN, "--config.model.weights=int8"], "--config.model.weights=''"),
         ([QWEN, "--no_such=1"], "unknown flag --no_such"),
     ],
 )  # fmt: skip

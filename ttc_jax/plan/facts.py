@@ -117,6 +117,8 @@ def _assumptions(found: Outlook) -> Iterator[str]:
         yield "training goes on to its last step; choosing a checkpoint by samples is left out"
     if any(isinstance(w, Reading) for w in works):
         yield "a probe reads the questions of its own job; those of its source come on top"
+    for other in sorted({w.policy.attention for w in works if isinstance(w, Sampling)} - {"xla"}):
+        yield f"attention is planned as that of plain XLA, where the run takes {other}"
     shapes = {shape for work in works for shape in work.shapes}
     for heads in sorted({s.kv_heads for s in shapes if s.kv_heads % found.model}):
         yield f"{heads} kv heads are held whole by each of {found.model} shards"

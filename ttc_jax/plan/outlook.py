@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and memory of a whole experiment on a machine, and the mesh and the batch to choose."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jax.errors import JaxRuntimeError
@@ -138,15 +138,23 @@ def outlook(
 def _weighed(works: Sequence[Work], topology: Topology, mesh: tuple[int, int]) -> Tried:
     abstract, chip = meshes.mesh(*mesh), topology.chip
     try:
-        stages = [_foreseen(stage(work, abstract, chip), chip, {}, 0) for work in works]
+        stages = [_foreseen(one, chip, {}, 0) for one in _stages(works, abstract, chip)]
     except ValueError as error:
         return Tried(*mesh, why=str(error))
     return Tried(*mesh, sum(s.seconds for s in stages), all(s.fits(chip) for s in stages))
 
 
+def _stages(works: Sequence[Work], mesh, chip: Chip) -> Iterator[Stage]:
+    for work in works:
+        try:
+            yield stage(work, mesh, chip)
+        except ValueError as error:
+            raise ValueError(f"{work.name}: {error}") from error
+
+
 def _on(works, topology: Topology, mesh: tuple[int, int], most: int, say) -> Outlook:
     abstract, chip = meshes.mesh(*mesh), topology.chip
-    stages = [stage(work, abstract, chip) for work in works]
+    stages = list(_stages(works, abstract, chip))
     known: dict[tuple, Compiled | str] = {}
     if most:
         devices = make_mesh(*mesh, topologies.devices(topology))

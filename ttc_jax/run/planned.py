@@ -81,6 +81,13 @@ class _Planned:
     def jobs(self, name: str, config: ConfigDict) -> list[Work]:
         """The work of one job."""
         config = config.copy_and_resolve_references()
+        for group in ("model", "scorer"):
+            if weights := settings.weights(config[group]):
+                raise ValueError(
+                    f"{name}: ttc plan does not take {weights} weights yet; pass "
+                    f"--config.{group}.weights='' (of a stage, "
+                    f"--config.stages.NAME.{group}.weights='') to plan them in the model's dtype"
+                )
         if config.model.dtype == "auto":
             config.model.dtype = "float32" if self._platform == "cpu" else "bfloat16"
         if config.job == "sweep":
