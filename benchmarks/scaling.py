@@ -22,10 +22,11 @@ import jax.numpy as jnp
 from machine import print_headline, print_table
 
 from ttc_jax.data.sources import Question
+from ttc_jax.model.shape import preset
 from ttc_jax.model.transformer import abstract
 from ttc_jax.plan import meshes, topologies
 from ttc_jax.plan.collectives import sent
-from ttc_jax.plan.estimate import PRESET, Estimate, preset
+from ttc_jax.plan.estimate import Estimate
 from ttc_jax.plan.outlook import Outlook, Part, outlook
 from ttc_jax.plan.work import Sampling
 from ttc_jax.search.plan import Batch, Policy
@@ -90,7 +91,7 @@ def slices(kind: str) -> list[str]:
 
 def planned(name: str, args: argparse.Namespace) -> Outlook:
     """The decoding of the whole slice, full of rows."""
-    machine, shape = topologies.topology(name), preset(PRESET + args.preset)
+    machine, shape = topologies.topology(name), preset(args.preset)
     lanes = args.rows * machine.devices
     policy = Policy(
         abstract(shape, jnp.bfloat16), Estimate(shape.vocab), meshes.mesh(1, 1),
@@ -116,6 +117,7 @@ def draw(figures: list[tuple], args: argparse.Namespace) -> None:
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "scaling"
     import matplotlib.pyplot as plt
 
     chips, steps, talk, _ = zip(*figures, strict=True)
@@ -130,7 +132,7 @@ def draw(figures: list[tuple], args: argparse.Namespace) -> None:
         axes.set_xlabel(f"{args.chip} chips, {args.rows} rows each")
         axes.set_ylim(bottom=0)
     figure.suptitle(args.preset)
-    figure.savefig(args.svg)
+    figure.savefig(args.svg, metadata={"Date": None})  # the same figure is the same file
 
 
 if __name__ == "__main__":
