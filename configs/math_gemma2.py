@@ -29,8 +29,9 @@ of 14 times its size. What the paper says is followed, and what it leaves open i
 DIR2B and DIR27B are Hugging Face directories of google/gemma-2-2b and google/gemma-2-27b (or any
 other models), MATH holds train.jsonl and test.jsonl with fields problem, answer, level, subject and
 solution. --config.mesh.model=4 has each process, a machine of a slice, lay the policy over its four
-chips, and --config.stages.larger.mesh.model=4 the larger one, whose weights take 13.6 GB of each then
-(8 where a machine has eight chips); --config.engine.rows are those of a process. Stages that are done are passed over, and the same command continues after a kill.
+chips, and --config.stages.larger.mesh.model=4 the larger one, whose weights then take 13.6 GB of
+each (8 where a machine has eight chips); --config.engine.rows are those of a process. Stages that
+are done are passed over, and the same command continues after a kill.
 
 Expected, from the literature: greedy 16.0 for 2B and 42.3 for 27B, four-shot (Gemma 2 report,
 table 13). Of PaLM 2-S* the paper shows, read off its figures to +-2 points: pass@1 10.5; at 256
