@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `ttc plan` says of the full-scale configs on three TPU slices, as a table in a document.
 
-Each row is the last line of a `ttc plan --json`. The table stands between two markers and is
-replaced whole. A plan takes about a minute; --jobs of them are made at once.
+Each row is the last line of a `ttc plan --json`. The table stands between two markers; rows are
+written as they come, and others stay. A plan takes minutes, --jobs of them run at once.
 
-    python benchmarks/plan_table.py --math=MATH [--gsm8k=GSM8K] [--compile=N] [--jobs=2]
-        [--into=launch/README.md]
+    python benchmarks/plan_table.py --math=MATH [--gsm8k=GSM8K] [--only=CONFIG,...] [--compile=N]
+        [--jobs=2] [--into=launch/README.md]
 
 MATH and GSM8K are directories with train.jsonl and test.jsonl of these data sets.
 """
@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,21 +43,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--math", required=True, help="a directory with MATH")
     parser.add_argument("--gsm8k", default="", help="a directory with GSM8K; else it is left out")
+    parser.add_argument("--only", default="", help="configs whose plans are made; else all")
     parser.add_argument("--compile", type=int, default=0, help="programs compiled for each plan")
     parser.add_argument("--jobs", type=int, default=1, help="plans made at once")
     parser.add_argument("--into", default=str(ROOT / "launch" / "README.md"))
     args = parser.parse_args()
     data = {"math": args.math, "gsm8k": args.gsm8k}
-    wanted = [(c, t) for c in CONFIGS for t in TOPOLOGIES if data[c.partition("_")[0]]]
+    names = args.only.split(",") if args.only else list(CONFIGS)
+    if unknown := sorted(set(names) - set(CONFIGS)):
+        parser.error(f"--only names {', '.join(unknown)}; there is {', '.join(CONFIGS)}")
+    wanted = [(c, t) for c in names for t in TOPOLOGIES if data[c.partition("_")[0]]]
+    into = Path(args.into)
 
     def one(case: tuple[str, str]) -> list[str]:
         config, topology = case
         return row(config, topology, planned(config, topology, data, args.compile))
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        rows = list(pool.map(one, wanted))
-    into = Path(args.into)
-    into.write_text(written(into.read_text(encoding="utf-8"), rows), encoding="utf-8")
+        for made in as_completed([pool.submit(one, case) for case in wanted]):
+            text = into.read_text(encoding="utf-8")
+            into.write_text(written(text, [made.result()]), encoding="utf-8")
 
 
 def planned(config: str, topology: str, data: Mapping[str, str], compiled: int) -> dict | str:
@@ -102,16 +107,21 @@ def row(config: str, topology: str, plan: dict | str) -> list[str]:
 
 
 def written(text: str, rows: Sequence[Sequence[str]]) -> str:
-    """`text` with the table of `rows` between its two markers.
+    """`text` with `rows` in the table between its two markers; other rows there stay.
 
     Raises:
       ValueError: it has not each marker once, the beginning first.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ValueError(f"the document needs the lines {BEGIN} and {END}, once each, in order")
-    lines = [HEAD, ["---"] * len(HEAD), *rows]
+    before, _, rest = text.partition(BEGIN)
+    inside, _, after = rest.partition(END)
+    old = [line.strip("| ").split(" | ") for line in inside.strip().splitlines()[2:]]
+    found = {tuple(cells[:2]): cells for cells in (*old, *rows)}
+    order = [found[config, name] for config in CONFIGS for name in TOPOLOGIES
+             if (config, name) in found]  # fmt: skip
+    lines = [HEAD, ["---"] * len(HEAD), *order]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
