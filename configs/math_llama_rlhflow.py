@@ -20,8 +20,8 @@ Expected, from the literature (percent of MATH-500): greedy 25.8; at N = 16, 64 
 (X. Han 2024, read off figures to 0.5; the same PRM as a scorer of whole answers). With the best of
 several verifiers and searches 66.2 (Liu et al. 2025, table 5). In the blog 1B and 3B overtake their
 8B and 70B siblings with enough compute.
-Cost: `ttc plan --config=configs/math_llama_rlhflow.py --topology=v5e:4x4`. The original took about
-3 hours of an H100 for best-of-256 and more than 60 for beams or DVTS of 256 (its own README).
+Cost: `ttc plan --config=configs/math_llama_rlhflow.py --topology=v5p:8x8x8`. The original took
+about 3 hours of an H100 for best-of-256 and more than 60 for beams or DVTS of 256 (its own README).
 
 Variants, joined by commas: `3b`, `lookahead`, `tiny` (small random models of the same families on
 the word problems of the package: does it run at all).
