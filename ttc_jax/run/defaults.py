@@ -122,7 +122,8 @@ def defaults(job: str) -> ConfigDict:
     config.engine.pages = 0  # 0: what the questions in flight can come to need
     config.engine.memory_gib = 0.0  # for keys and values on each device; 0: what it has free
     config.engine.segment = 64
-    # cudnn: flash attention for tokens that are given, on GPUs in bfloat16; rounds otherwise.
+    # For tokens that are given, in bfloat16, rounding otherwise: cudnn is flash attention on GPUs,
+    # pallas ragged paged attention on TPUs.
     config.engine.attention = "xla"
     config.mesh = ConfigDict({"data": 1, "model": 1})
 
