@@ -87,7 +87,7 @@ def install(monkeypatch, seed: int = 0, odds=None, surprise: float = 0.0) -> Non
             cache.pages.fork(r, parent[r], lens[r], copies)
         return cache
 
-    def extend(model, cache, rows, tokens, n, *, mesh, context_pages, reader):
+    def extend(model, cache, rows, tokens, n, *, mesh, context_pages, reader, attention):
         for r, x in np.argwhere(n):
             cache.pages.grow(r, rows[r, x], int(n[r, x]))
         return random.random(tokens.shape, np.float32), cache
