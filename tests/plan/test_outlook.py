@@ -100,6 +100,15 @@ def test_facts_add_up_and_are_json():
     assert seen["chip_hours"] == pytest.approx(8 * seen["hours"])
 
 
+def test_attention_that_is_not_planned_is_named():
+    work = sampling()
+    fused = replace(work, policy=replace(work.policy, attention="cudnn"))
+    said = [facts(outlook([w], topology("v5e:2x4"), (8, 1)))["assumptions"] for w in (work, fused)]
+    only = set(said[1]) - set(said[0])
+    assert only == {"attention is planned as that of plain XLA, where the run takes cudnn"}
+    assert said[0] == [line for line in said[1] if line not in only]
+
+
 COMPILED = """
 import json
 from plan.shapes import sampling
