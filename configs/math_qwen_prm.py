@@ -17,8 +17,9 @@ Expected, from the literature (percent of MATH-500): greedy 54.4; with this PRM 
 temperature 0.8 majority 61.0, plain best-of-N 67.8, weighted 69.2, beams 76.2, DVTS 76.6 (Puri et
 al. 2025, table 1); up to N = 256 the best search 81.8 to 85.6, majority 68.4 (Liu et al. 2025,
 tables 3 and 5). Of Qwen2.5-Math-1.5B: greedy 70.0, majority 79.6, weighted 82.6, beams 83.0.
-Cost: `ttc plan --config=configs/math_qwen_prm.py --topology=v5e:4x4`. The PRM has almost five times
-the parameters of the policy: count its FLOPs (the report does).
+Cost: `ttc plan --config=configs/math_qwen_prm.py --topology=v5p:8x8x8`; REBASE of 256 does not fit
+v6e:16x16, nor of 64 v5e:16x16 (launch/README.md). The PRM has almost five times the parameters of
+the policy: count its FLOPs (the report does).
 
 Variants, joined by commas: `math`, `7b`, `tiny` (small random models of the same families on the
 word problems of the package: does it run at all).
