@@ -46,6 +46,17 @@ def test_the_pages_of_a_plan_are_printed(capsys):
         assert text in out
 
 
+def test_each_machine_of_a_slice_has_a_process_with_a_batch_of_its_own(capsys):
+    what = ("smollm2.py", QWEN, "--config.engine.rows=32", "--mean_tokens=100")
+    one = planned(capsys, *what, topology="v5e:2x2")
+    four = planned(capsys, *what, topology="v5e:4x4")
+    assert (one["processes"], four["processes"]) == (1, 4)
+    assert [found["stages"][0]["rows"] for found in (one, four)] == [32, 128]
+    assert main(command(*what, topology="v5e:4x4")) == 0
+    out = capsys.readouterr().out
+    assert "16 x v5e" in out and "4 processes" in out and "32 rows of a process; the largest" in out
+
+
 def test_all_stages_of_a_pipeline_with_models_that_they_make(capsys):
     found = planned(capsys, "quickstart.py:scratch,tiny", topology="h100")
     jobs = {one["name"]: one for one in found["stages"]}

@@ -44,7 +44,8 @@ def array(*dims: int, dtype=jnp.int32) -> jax.ShapeDtypeStruct:
 
 def _cache(shape: ModelShape, replicas: int) -> Cache:
     pages = POOL_ROWS * ROW_PAGES
-    pool = array(replicas, pages, PAGE, shape.kv_heads, shape.head_dim, dtype=jnp.float32)
+    heads = shape.kv_heads * shape.head_dim
+    pool = array(replicas, pages, PAGE, heads, dtype=jnp.float32)
     table = jax.eval_shape(lambda: paging.empty(POOL_ROWS, ROW_PAGES, pages, PAGE))
     table = jax.tree.map(lambda x: array(replicas, *x.shape, dtype=x.dtype), table)
     return Cache((pool,) * shape.layers, (pool,) * shape.layers, table)

@@ -300,7 +300,7 @@ def _held(forest: Forest) -> list:
             table = pages.table[r, row, : -(-n // S)]
             held += [np.array(n), table]
             for pool in (*cache.k, *cache.v):
-                held.append(pool[r][table].reshape(-1, *pool.shape[3:])[:n])
+                held.append(pool[r][table].reshape(-1, pool.shape[-1])[:n])
     return held
 
 

@@ -10,8 +10,7 @@ from decode.tiny_model import random_model
 
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.data.sources import Question
-from ttc_jax.decode import pages as paging
-from ttc_jax.decode.cache import Cache
+from ttc_jax.decode import cache as caching
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.decode.segment import Groups, Rows, decode_segment, extend, fork, rollback
 from ttc_jax.model.shape import ModelShape
@@ -80,10 +79,9 @@ def _programs(n_pages: int) -> dict:
     """The four programs, lowered for a pool of n_pages pages; nothing is allocated."""
     mesh = make_mesh()
     model = abstract(SHAPE)
-    pool = jax.ShapeDtypeStruct((1, n_pages, S, SHAPE.kv_heads, SHAPE.head_dim), jnp.float32)
-    table = jax.eval_shape(lambda: paging.empty(X, ROW_PAGES, n_pages, S))
-    table = jax.tree.map(lambda x: _ints(*x.shape), table)
-    cache = Cache((pool,) * SHAPE.layers, (pool,) * SHAPE.layers, table)
+    cache = caching.abstract(
+        SHAPE, mesh, rows=X, n_pages=n_pages, page_size=S, row_pages=ROW_PAGES
+    )
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), (1, X)))
     rows = Rows(_ints(X), _ints(X), _ints(X), _ints(X), keys, _ints())
     groups = Groups(_ints(G, MP), _ints(G), _ints(G, X), _ints(X), _ints(X))

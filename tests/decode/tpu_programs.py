@@ -1,6 +1,6 @@
 # Copyright 2026 The ttc_jax Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the decoding programs of a 7B-class model for a TPU slice; prints JSON of their needs.
+"""Compiles the decoding programs of a model for a TPU slice; prints JSON of their needs.
 
 Run in a process of its own (test_tpu_aot.py does): libtpu reads its environment when it is loaded.
 """
@@ -19,14 +19,12 @@ from jax.sharding import PartitionSpec as P
 
 from ttc_jax.core.mesh import make_mesh, parameter_shardings
 from ttc_jax.decode import cache as caching
-from ttc_jax.decode import pages as paging
 from ttc_jax.decode import segment as programs
-from ttc_jax.decode.cache import Cache
 from ttc_jax.decode.sample import Sampler
 from ttc_jax.model.shape import PRESETS
 from ttc_jax.model.transformer import abstract
 
-DATA, MODEL = 2, 8
+DATA = 2
 ROWS, CONTEXT, PAGE, NEW = 64, 2048, 16, 64
 COLLECTIVES = "all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute"
 
@@ -34,7 +32,7 @@ COLLECTIVES = "all-gather|all-reduce|reduce-scatter|all-to-all|collective-permut
 def main(topology: str, preset: str) -> None:
     shape = PRESETS[preset]
     devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
-    mesh = make_mesh(DATA, MODEL, devices)
+    mesh = make_mesh(DATA, len(devices) // DATA, devices)
 
     def placed(tree, shardings):
         place = lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s)  # noqa: E731
@@ -47,11 +45,8 @@ def main(topology: str, preset: str) -> None:
     model = abstract(shape, jnp.bfloat16)
     model = placed(model, parameter_shardings(model, mesh))
     n_pages = ROWS * CONTEXT // PAGE
-    pool = jax.ShapeDtypeStruct((DATA, n_pages, PAGE, shape.kv_heads, shape.head_dim), jnp.bfloat16)
-    table = jax.eval_shape(lambda: paging.empty(ROWS, CONTEXT // PAGE, n_pages, PAGE))
-    table = jax.tree.map(lambda x: jax.ShapeDtypeStruct((DATA, *x.shape), x.dtype), table)
-    cache = Cache((pool,) * shape.layers, (pool,) * shape.layers, table)
-    cache = placed(cache, caching.cache_shardings(cache, mesh, shape))
+    sizes = {"rows": ROWS, "n_pages": n_pages, "page_size": PAGE, "row_pages": CONTEXT // PAGE}
+    cache = caching.abstract(shape, mesh, jnp.bfloat16, **sizes)
     key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), (DATA, ROWS)))
     key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=NamedSharding(mesh, P("data")))
     rows = programs.Rows(*(per_row(ROWS) for _ in range(4)), key, per_row())
@@ -69,22 +64,23 @@ def main(topology: str, preset: str) -> None:
         "extend": lambda: programs.extend.lower(
             model, cache, per_row(4), per_row(4, 512), per_row(4), mesh=mesh, context_pages=32
         ),
+        "fork": lambda: programs.fork.lower(
+            cache, per_row(ROWS), per_row(ROWS), mesh=mesh, copies=ROWS
+        ),
     }  # fmt: skip
-    report = {"pool_bytes_per_chip": cache_bytes(shape, n_pages)}
+    report = {"pool_bytes_per_chip": n_pages * PAGE * caching.bytes_per_token(
+        shape, jnp.bfloat16, mesh)}  # fmt: skip
+    report["pages"] = n_pages
     report["block_params"] = shape.block_params
     for name, lower in lowered.items():
         start = time.perf_counter()
-        report[name] = facts(lower().compile()) | {"seconds": time.perf_counter() - start}
+        report[name] = facts(lower().compile(), n_pages)
+        report[name]["seconds"] = time.perf_counter() - start
     print(json.dumps(report))
 
 
-def cache_bytes(shape, n_pages: int) -> int:
-    """Bytes of one chip's share of all pools."""
-    return n_pages * PAGE * shape.kv_bytes_per_token("bfloat16") // MODEL
-
-
-def facts(compiled) -> dict:
-    """Memory of one chip in bytes, and the collectives by kind with their largest result."""
+def facts(compiled, n_pages: int) -> dict:
+    """Memory of one chip in bytes, copies of whole pools, collectives with their largest result."""
     memory = compiled.memory_analysis()
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes
     peak += memory.temp_size_in_bytes - memory.alias_size_in_bytes
@@ -102,6 +98,7 @@ def facts(compiled) -> dict:
         "bytes_per_chip": peak,
         "temp_bytes": memory.temp_size_in_bytes,
         "alias_bytes": memory.alias_size_in_bytes,
+        "pools_copied": len(re.findall(rf"= bf16\[1,{n_pages},[^ ]* copy\(", compiled.as_text())),
         "collectives": dict(counts),
         "largest_bytes": dict(largest),
     }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collectives are read off HLO with the loops they stand in, and what they send is counted."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -10,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from ttc_jax.core.mesh import make_mesh
 from ttc_jax.plan.collectives import Collective, in_text, of_layers, sent
+from ttc_jax.plan.hlo import cycles
 
 TEXT = """HloModule jit_f, entry_computation_layout={(f32[4]{0})->f32[4]{0}}
 
@@ -53,6 +56,14 @@ def test_each_kind_is_found_as_often_as_its_loop_runs():
         ("collective-permute", 40, 8): 3,
         ("reduce-scatter", 5 * 4 * 8, 8): 1,
     }
+
+
+def test_cycles_count_as_often_as_their_loop_runs():
+    mark = r'\1, backend_config={"estimated_cycles":"10"}'
+    marked = re.sub(r"(%(?:ar|cp|rs|lt) = .*)", mark, TEXT)
+    assert marked.count("estimated_cycles") == 4
+    assert cycles(marked, trips=7) == 10 * (7 + 3 + 3 + 1)
+    assert cycles(TEXT, trips=7) == 0
 
 
 def test_what_a_device_sends_in_a_ring():

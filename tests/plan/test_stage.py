@@ -78,7 +78,6 @@ def test_a_segment_reads_all_weights_in_every_step():
     products = 2 * 64 * (QWEN.block_weights + QWEN.vocab * QWEN.width)
     assert products < step < 1.1 * products
     assert program.cost.bytes > program.trips * 2 * (QWEN.params - QWEN.width)
-    assert program.once.flops * program.trips == pytest.approx(program.cost.flops)
 
 
 def test_shards_share_the_work_and_talk():

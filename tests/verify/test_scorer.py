@@ -240,7 +240,7 @@ def _below_lens(forest) -> list[np.ndarray]:
     held = []
     for pool in (*forest.cache.k, *forest.cache.v):
         for r in range(forest.replicas):
-            rows = np.asarray(gather(pool[r], tables[r]))
+            rows = np.asarray(gather(pool[r], tables[r], kv_heads=1))  # all heads as one
             held += [rows[row, :n] for row, n in enumerate(forest.lens[r])]
     return held
 

@@ -5,6 +5,10 @@
 Every replica (shard of the mesh axis 'data') has pools, tables and rows of its own, so page ids
 are local to it: all arrays of a `Cache` have a leading axis R, and `per_replica` hands each replica
 its own slice without that axis.
+
+The heads of a token lie side by side on one axis. With an axis of heads and one of head_dim, which
+are small, a TPU would lay pools out with the pages innermost, and every program would copy all of
+them to another layout and back.
 """
 
 import functools
@@ -25,7 +29,7 @@ from ttc_jax.model.shape import ModelShape
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values of all rows: per layer k and v [R, P, S, K, H], and the pages (leading R).
+    """Keys and values of all rows: per layer k and v [R, P, S, K * H], the pages (leading R).
 
     One replica's view, inside `per_replica`, lacks the R.
     """
@@ -36,9 +40,8 @@ class Cache:
 
 
 def pool_spec(shape: ModelShape, mesh: Mesh) -> P:
-    """Sharding of one replica's pool [P, S, K, H]: kv heads over 'model' where they divide."""
-    dims = (1, 1, shape.kv_heads, shape.head_dim)
-    return fit_spec(P(None, None, "model", None), dims, mesh)
+    """Sharding of one replica's pool [P, S, K * H]: kv heads over 'model' where they divide."""
+    return fit_spec(P(None, None, "model"), (1, 1, shape.kv_heads), mesh)
 
 
 def cache_shardings(cache, mesh: Mesh, shape: ModelShape):
@@ -90,7 +93,7 @@ def _builder(
     shape: ModelShape, replicas: int, *, rows, n_pages, page_size, row_pages, dtype
 ) -> Callable[[], Cache]:
     """Makes an empty cache."""
-    dims = (replicas, n_pages, page_size, shape.kv_heads, shape.head_dim)
+    dims = (replicas, n_pages, page_size, shape.kv_heads * shape.head_dim)
 
     def build() -> Cache:
         layers = range(shape.layers)
@@ -129,11 +132,12 @@ def per_replica(fn: Callable, mesh: Mesh) -> Callable:
     return mapped
 
 
-def gather(pool: jax.Array, page_ids: jax.Array) -> jax.Array:
+def gather(pool: jax.Array, page_ids: jax.Array, kv_heads: int) -> jax.Array:
     """The tokens of pages i32[Z, M] of one replica's pool, in order: [Z, M * S, K, H]."""
     z, m = page_ids.shape
-    _, s, k, h = pool.shape
-    return pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)].reshape(z, m * s, k, h)
+    _, size, width = pool.shape
+    found = pool[jnp.clip(page_ids, 0, pool.shape[0] - 1)]
+    return found.reshape(z, m * size, kv_heads, width // kv_heads)
 
 
 def write(pool: jax.Array, new: jax.Array, page: jax.Array, slot: jax.Array) -> jax.Array:
@@ -141,7 +145,8 @@ def write(pool: jax.Array, new: jax.Array, page: jax.Array, slot: jax.Array) -> 
 
     Page ids beyond the pool drop their token.
     """
-    return pool.at[page, slot].set(new.astype(pool.dtype), mode="drop")
+    flat = new.reshape(*new.shape[:2], -1).astype(pool.dtype)
+    return pool.at[page, slot].set(flat, mode="drop")
 
 
 def fork_rows(

@@ -158,12 +158,14 @@ def _extend(model, cache: Cache, rows, tokens, n, *, mesh, context_pages, reader
         pools_v.append(write(cache.v[layer], new_v, page, slot))
         window = shape.window(layer)
         if backend == "pallas":
-            k, v = (gather(pool[layer], held_ids) for pool in (pools_k, pools_v))
+            k, v = (gather(pool[layer], held_ids, shape.kv_heads) for pool in (pools_k, pools_v))
             return attend_ragged(q, k, v, old, shape, window, pages.page_size)
         mask = (step[None, :] <= step[:, None]) & in_window(step[:, None], step[None, :], window)
         runs = [(k, v, jnp.broadcast_to(mask, (len(rows), length, length)))]
         if context_pages:
-            context = (gather(pool[layer], context_ids) for pool in (pools_k, pools_v))
+            context = (
+                gather(pool[layer], context_ids, shape.kv_heads) for pool in (pools_k, pools_v)
+            )
             mask = (context_pos < old[:, None])[:, None, :] & in_window(
                 positions[:, :, None], context_pos, window
             )
@@ -300,9 +302,10 @@ class _Context:
         index = jnp.minimum(index, table.shape[1] - 1)
         own_ids = jnp.take_along_axis(table, index, axis=1)
         self.own_pos = self.shared[:, None] + jnp.arange(own_pages * pages.page_size)
+        kv = shape.kv_heads
         own, prefix = (
             [
-                (keys_first(gather(k, ids)), values_first(gather(v, ids)))
+                (keys_first(gather(k, ids, kv)), values_first(gather(v, ids, kv)))
                 for k, v in zip(cache.k, cache.v, strict=True)
             ]
             for ids in (own_ids, groups.pages)

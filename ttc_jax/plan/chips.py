@@ -18,7 +18,8 @@ class Chip:
 
     `link` are the bytes/s that a device can send along one axis of the torus, both ways round
     together, or to all others over a switch. `flops32` are FLOP/s in float32, where matrix units
-    have another rate for it (0: that of bfloat16, as TPUs round the factors of a product).
+    have another rate for it (0: that of bfloat16, as TPUs round the factors of a product). `clock`
+    are the cycles/s of its matrix units, where a compiler counts in them.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Chip:
     source: str
     platform: str = "gpu"
     flops32: float = 0.0
+    clock: float = 0.0
 
     def rate(self, dtype) -> float:
         """FLOP/s of matrix products of a dtype."""
@@ -41,14 +43,15 @@ _NVIDIA = "https://www.nvidia.com/en-us/data-center/"
 
 # TPU documents state what all links of a chip carry: v5e 400 GB/s and v6e 800 GB/s both ways over 4
 # ports, v5p 4,800 Gbit/s over 6. An axis of the torus is two ports, each of which sends half of
-# what it carries both ways. NVIDIA states NVLink both ways; half of it is sent. TF32 is the float32
-# rate of NVIDIA's matrix units.
+# what it carries both ways. Clocks follow from their FLOP/s and matrix units: four of 128 x 128 on
+# a v5e, twice four on a v5p, four of 256 x 256 on a v6e. NVIDIA states NVLink both ways; half of it
+# is sent. TF32 is the float32 rate of NVIDIA's matrix units.
 CHIPS: dict[str, Chip] = {
     chip.name: chip
     for chip in (
-        Chip("v5e", 16e9, 819e9, 197e12, 393e12, 100e9, _GOOGLE + "v5e", "tpu"),
-        Chip("v5p", 95e9, 2765e9, 459e12, 918e12, 200e9, _GOOGLE + "v5p", "tpu"),
-        Chip("v6e", 32e9, 1638e9, 918e12, 1836e12, 200e9, _GOOGLE + "v6e", "tpu"),
+        Chip("v5e", 16e9, 819e9, 197e12, 393e12, 100e9, _GOOGLE + "v5e", "tpu", clock=1.5e9),
+        Chip("v5p", 95e9, 2765e9, 459e12, 918e12, 200e9, _GOOGLE + "v5p", "tpu", clock=1.75e9),
+        Chip("v6e", 32e9, 1638e9, 918e12, 1836e12, 200e9, _GOOGLE + "v6e", "tpu", clock=1.75e9),
         Chip("a100", 80e9, 2039e9, 312e12, 624e12, 300e9, _NVIDIA + "a100", flops32=156e12),
         Chip("h100", 80e9, 3350e9, 989e12, 1979e12, 450e9, _NVIDIA + "h100", flops32=495e12),
         Chip("h200", 141e9, 4800e9, 989e12, 1979e12, 450e9, _NVIDIA + "h200", flops32=495e12),

@@ -5,15 +5,14 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from ttc_jax.plan.hlo import runs
 
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
 _ARRAY = re.compile(r"\b([a-z]+\d+)\w*\[([\d,]*)\]")
-_HEADER = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
-_CALLED = re.compile(r"\b(body|condition|calls|to_apply|\w+_computations?)=(\{[^}]*\}|%?[\w.-]+)")
-_KNOWN_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,12 @@ def sent(found: Iterable[Collective]) -> float:
 def in_text(text: str, *, devices: int, trips: int) -> list[Collective]:
     """The collectives of a compiled program's HLO text, largest first.
 
-    Those in the body of a loop count as often as it is run: what the text says, else `trips`.
+    Those in the body of a loop count as often as it is run (see `hlo.runs`).
     """
-    bodies = _computations(text)
     found: Counter = Counter()
     seen: set[tuple[str, str]] = set()
-    for name, times in _times(bodies, trips).items():
-        for line in bodies[name]:
+    for name, lines, times in runs(text, trips):
+        for line in lines:
             operation = _OPERATION.search(line)
             if operation is None:
                 continue
@@ -64,42 +62,6 @@ def in_text(text: str, *, devices: int, trips: int) -> list[Collective]:
                 found[operation[2], _bytes(operation, group), group] += times
     ordered = sorted(found.items(), key=lambda item: (-item[0][1], item[0]))
     return [Collective(*key, times) for key, times in ordered]
-
-
-def _computations(text: str) -> dict[str, list[str]]:
-    """The lines of each computation by its name; the program itself is called ENTRY."""
-    found: dict[str, list[str]] = {}
-    name = ""
-    for line in text.splitlines():
-        if header := _HEADER.match(line.strip()):
-            name = "ENTRY" if header[1] else header[2]
-            found[name] = []
-        elif name:
-            found[name].append(line)
-    return found
-
-
-def _times(bodies: dict[str, list[str]], trips: int) -> Counter:
-    """How often each computation that the program comes to is run."""
-    found: Counter = Counter()
-
-    def visit(name: str, times: int) -> None:
-        found[name] += times
-        for line in bodies[name]:
-            known = _KNOWN_TRIPS.search(line)
-            rounds = int(known[1]) if known else trips
-            for role, callee in _callees(line):
-                if callee in bodies:
-                    visit(callee, times * (rounds if role in ("body", "condition") else 1))
-
-    visit("ENTRY", 1)
-    return found
-
-
-def _callees(line: str) -> Iterator[tuple[str, str]]:
-    for role, names in _CALLED.findall(line):
-        for name in re.findall(r"[\w.-]+", names):
-            yield role, name
 
 
 def _group(line: str, devices: int) -> int:

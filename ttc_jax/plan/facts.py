@@ -19,6 +19,7 @@ def facts(found: Outlook) -> dict:
     return {
         "topology": found.topology.name,
         "devices": found.topology.devices,
+        "processes": found.topology.processes,
         "chip": asdict(chip),
         "mesh": {"data": found.data, "model": found.model},
         "meshes": [asdict(one) for one in found.tried],

@@ -37,16 +37,15 @@ _STATES = 4
 class Program:
     """One call of a device program.
 
-    `cost` is that of a chip; `once` counts the body of its loop, which is run `trips` times, only
-    once, as XLA does. `temporary` are estimated bytes. `lower` gives the program for a mesh of
-    devices, which may be those of a machine that is not there.
+    `cost` is that of a chip, with all `trips` rounds of its loop. `temporary` are estimated bytes.
+    `lower` gives the program for a mesh of devices, which may be those of a machine that is not
+    there.
     """
 
     name: str
     size: str
     dtype: jnp.dtype
     cost: Cost
-    once: Cost
     trips: int
     temporary: float
     collectives: tuple[Collective, ...]
@@ -106,7 +105,7 @@ class Calls:
             )  # fmt: skip
 
         size = f"{rows} rows x {length} tokens, {keys} before"
-        return Program(name, size, self.dtype, cost, cost, 1, temporary, tuple(talk), lower)
+        return Program(name, size, self.dtype, cost, 1, temporary, tuple(talk), lower)
 
     def segment(
         self, lanes: int, tokens: int, expected: tuple[int, int, int], longest: int,
@@ -128,10 +127,7 @@ class Calls:
         )
         steps = [Collective(c.kind, c.bytes, c.group, c.times * n) for c in talk]
         sizes = {"rows": lanes, "n": n, "own_pages": own_pages, "groups": groups}
-        cost, once = (
-            self._counted(lambda meter, k=k: meter.segment([("", 0, 1)], steps=k, **sizes), sums)
-            for k, sums in ((n, steps), (1, talk))
-        )
+        cost = self._counted(lambda meter: meter.segment([("", 0, 1)], steps=n, **sizes), steps)
         shared = groups.pages.shape[1] * groups.pages.shape[2]
         keys = (lanes * own_pages + shared) * layout.sizes.page_size
         # Contexts of all layers are copied once, with a tail for what is sampled; logits stand
@@ -165,9 +161,7 @@ class Calls:
         size = f"{lanes} rows x {n} tokens, {own_pages * layout.sizes.page_size} before"
         if shared:
             size += f" and {groups.pages.shape[2] * layout.sizes.page_size} shared"
-        return Program(
-            "decode_segment", size, self.dtype, cost, once, n, temporary, tuple(steps), lower
-        )
+        return Program("decode_segment", size, self.dtype, cost, n, temporary, tuple(steps), lower)
 
     def fork(self, name: str, fresh: int) -> Program:
         """Copies rows, up to `fresh` of which need a page of their own."""
@@ -181,7 +175,7 @@ class Calls:
             return segment.fork.lower(cache, rows, rows, mesh=mesh, copies=copies)
 
         size = f"{self.layout.size} rows, {copies} pages copied"
-        return Program(name, size, self.dtype, cost, cost, 1, float(moved), (), lower)
+        return Program(name, size, self.dtype, cost, 1, float(moved), (), lower)
 
     # ------------------------------------------------------------------ parts
 

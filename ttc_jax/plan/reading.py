@@ -36,5 +36,5 @@ def reading_program(model: Transformer, longest: int, mesh: Mesh) -> tuple[Progr
         return pooled.lower(tree, ints(replicas * each, length), ints(replicas * each, 2))
 
     size = f"{each} rows x {length} tokens"
-    program = Program("features", size, dtype, cost, cost, 1, temporary, tuple(talk), lower)
+    program = Program("features", size, dtype, cost, 1, temporary, tuple(talk), lower)
     return program, replicas * each

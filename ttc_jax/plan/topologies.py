@@ -33,6 +33,11 @@ class Topology:
     devices: int
     local: int
 
+    @property
+    def processes(self) -> int:
+        """One for each machine."""
+        return self.devices // self.local
+
 
 def topology(name: str) -> Topology:
     """The machine called `name`: v5e:16x16, h100, 8xh100 or cpu, say.

@@ -54,12 +54,7 @@ def step_program(work: Training, learner: Learner, shape: Shape, mesh: Mesh) -> 
     def lower(devices: Mesh):
         return work.learner(devices).lower(shape)
 
-    # The loop over microbatches holds all of the step but the update of weights.
-    update = Cost(0.0, _UPDATED / 4 * trained)
-    once = Cost(
-        cost.flops / micro, (cost.bytes - update.bytes) / micro + update.bytes, cost.sent / micro
-    )
-    return Program("train_step", size, dtype, cost, once, micro, temporary, tuple(talk), lower)
+    return Program("train_step", size, dtype, cost, micro, temporary, tuple(talk), lower)
 
 
 def _talk(learner: Learner, tokens: int, whole: float, mesh: Mesh) -> list[Collective]:

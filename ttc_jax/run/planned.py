@@ -24,10 +24,12 @@ from ttc_jax.model.transformer import Transformer
 from ttc_jax.plan import memory
 from ttc_jax.plan.estimate import Estimate
 from ttc_jax.plan.meshes import mesh
+from ttc_jax.plan.topologies import Topology
 from ttc_jax.plan.work import Judge, Reading, Sampling, Training, Work
 from ttc_jax.run import labels, pipeline, search, settings, stage, sweep, train
 from ttc_jax.run.lessons import POLICIES, VERIFIERS
 from ttc_jax.run.models import asked
+from ttc_jax.search.plan import Batch
 from ttc_jax.verify.format_names import by_name
 from ttc_jax.verify.likelihood import LIKELIHOOD, Likelihood
 
@@ -46,11 +48,12 @@ class Assumed:
     question: int = 0
 
 
-def works(config: ConfigDict, workdir: Path, platform: str, assumed: Assumed) -> list[Work]:
+def works(config: ConfigDict, workdir: Path, machine: Topology, assumed: Assumed) -> list[Work]:
     """The jobs of an experiment, in order: one, all runs of a sweep, all stages of a pipeline.
 
-    `workdir` is where it would be run; models that an earlier stage makes need not be there.
-    `platform` is that of the machine, "cpu", "gpu" or "tpu", and decides what dtype "auto" is.
+    `workdir` is where it would be run; models that an earlier stage makes need not be there. The
+    platform of the machine decides what dtype "auto" is. It has a process for each of its hosts,
+    and each process a batch as the config sets it.
 
     Raises:
       ValueError, OSError: a setting that cannot work, as `ttc run` would say; a model or data that
@@ -64,7 +67,7 @@ def works(config: ConfigDict, workdir: Path, platform: str, assumed: Assumed) ->
     made = {
         str(workdir / name / "model"): own for name, own in stages.items() if own.job == "train"
     }
-    found = _Planned(settings.cache_dir(config.cache_dir), made, platform, assumed)
+    found = _Planned(settings.cache_dir(config.cache_dir), made, machine, assumed)
     return [work for name, own in stages.items() for work in found.jobs(name, own)]
 
 
@@ -72,10 +75,10 @@ class _Planned:
     """The models and questions of one experiment."""
 
     def __init__(
-        self, cache_dir: Path, made: Mapping[str, ConfigDict], platform: str, assumed: Assumed
+        self, cache_dir: Path, made: Mapping[str, ConfigDict], machine: Topology, assumed: Assumed
     ):
         self._cache_dir, self._made = cache_dir, made
-        self._platform, self._assumed = platform, assumed
+        self._machine, self._assumed = machine, assumed
         self._asked: dict[str, list[Question]] = {}
 
     def jobs(self, name: str, config: ConfigDict) -> list[Work]:
@@ -89,7 +92,8 @@ class _Planned:
                     f"--config.stages.NAME.{group}.weights='') to plan them in the model's dtype"
                 )
         if config.model.dtype == "auto":
-            config.model.dtype = "float32" if self._platform == "cpu" else "bfloat16"
+            on_cpu = self._machine.chip.platform == "cpu"
+            config.model.dtype = "float32" if on_cpu else "bfloat16"
         if config.job == "sweep":
             runs = sweep.check(config)
             return [self._sampling(f"{name}/{run}", own) for run, own in runs.items()]
@@ -198,8 +202,13 @@ class _Planned:
         step = min(self._assumed.step or config.search.max_step, mean)
         return Sampling(
             name, config.job, strategy, self._questions(config), self._policy(config), judge,
-            settings.batch(config), mean, step,
+            self._batch(config), mean, step,
         )  # fmt: skip
+
+    def _batch(self, config: ConfigDict) -> Batch:
+        """Those of all processes together."""
+        one, processes = settings.batch(config), self._machine.processes
+        return replace(one, rows=one.rows * processes, questions=one.questions * processes)
 
     def _mean(self, config: ConfigDict) -> int:
         mean, most = self._assumed.mean, config.sample.max_new

@@ -274,7 +274,8 @@ def _fitting(wanted, pages_each, longest, room: Room, policy, scorer, batch: Bat
         raise ValueError(
             f"one question can come to need {mine / 2**20:.1f} MiB of keys and values for the "
             f"policy and {theirs / 2**20:.1f} MiB for the verifier on each device, and there are "
-            f"{memory / 2**20:.1f} MiB; lower N or max_new, or use more devices"
+            f"{memory / 2**20:.1f} MiB; lower N or max_new (for whole samples the rows of a batch "
+            f"will do too), or use more devices"
         )
     return int(min(wanted, fitting))
 

@@ -13,7 +13,7 @@ def shown(plan: Mapping) -> Iterator[Table | str]:
     chip, mesh = plan["chip"], plan["mesh"]
     yield (
         f"{plan['topology']}: {plan['devices']} x {chip['name']} with {_bytes(chip['memory'])} "
-        f"each, mesh data={mesh['data']}, model={mesh['model']}"
+        f"each, {plan['processes']} processes, mesh data={mesh['data']}, model={mesh['model']}"
     )
     yield plan["model"]
     for stage in plan["stages"]:
@@ -21,7 +21,7 @@ def shown(plan: Mapping) -> Iterator[Table | str]:
         yield f"{stage['name']} ({stage['job']}): {stage['what']}"
         yield _programs(stage)
         yield from _details(stage)
-        yield from _batch(stage)
+        yield from _batch(stage, plan["processes"])
         rate, least = stage["tokens_per_second"], _time(stage["floor_seconds"])
         yield (
             f"{stage['tokens']:,.0f} tokens in {_time(stage['seconds'])}, {rate:,.0f} per second; "
@@ -70,14 +70,18 @@ def _details(stage: Mapping) -> Iterator[str]:
             yield f"  {listed}{rest}; {_bytes(p['sent_bytes'])} sent by a chip{found}"
 
 
-def _batch(stage: Mapping) -> Iterator[str]:
+def _batch(stage: Mapping, processes: int) -> Iterator[str]:
+    rows, largest = stage["rows"], stage["largest_rows"]
     if stage["questions_wanted"] > stage["questions"]:
         yield (
             f"{stage['questions']} questions in flight fit, {stage['questions_wanted']} would "
-            f"keep all {stage['rows']} rows busy"
+            f"keep all {rows} rows busy"
         )
+    of = ""
+    if stage["job"] != "train" and processes > 1:  # training is on all devices together
+        rows, largest, of = rows // processes, largest // processes, " of a process"
     if stage["job"] != "probe":
-        yield f"{stage['rows']} rows; the largest batch that fits has about {stage['largest_rows']}"
+        yield f"{rows} rows{of}; the largest batch that fits has about {largest}"
 
 
 def _meshes(plan: Mapping) -> Table:

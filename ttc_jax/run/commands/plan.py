@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
         given["question_tokens"] or 0,
     )  # fmt: skip
     workdir = Path(values.workdir or "workdir").expanduser().absolute()
-    found = works(values.config, workdir, machine.chip.platform, assumed)
+    found = works(values.config, workdir, machine, assumed)
     most = _PROGRAMS if given["compile"] is None else given["compile"]
     if not topologies.compiles(machine):
         most = 0
