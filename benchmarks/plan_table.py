@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `ttc plan` says of the full-scale configs on three TPU slices, as a table in a document.
 
-Each row is the last line of a `ttc plan --json`. The table stands between two markers; rows are
-written as they come, and others stay. A plan takes minutes, --jobs of them run at once.
+Each row is the last line of a `ttc plan --json`, of the config's own batch (`engine.rows` of a
+process) or, where that does not fit, of half as many rows, until they do. The table stands between
+two markers; rows of it are written as they come, and others stay. A plan takes minutes, --jobs of
+them run at once.
 
     python benchmarks/plan_table.py --math=MATH [--gsm8k=GSM8K] [--only=CONFIG,...] [--compile=N]
         [--jobs=2] [--into=launch/README.md]
@@ -12,6 +14,7 @@ MATH and GSM8K are directories with train.jsonl and test.jsonl of these data set
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -33,9 +36,10 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "gsm8k_smollm2": ("--config.model.path=preset:HuggingFaceTB/SmolLM2-135M-Instruct",),
 }
 BEGIN, END = "<!-- plan_table: begin -->", "<!-- plan_table: end -->"
+FEWEST = 16  # rows of a process
 HEAD = (
-    "config", "slice", "data x model", "GB of the fullest program", "HBM", "decoding binds",
-    "tokens/s", "hours", "by",
+    "config", "slice", "data x model", "rows", "GB of the fullest program", "HBM",
+    "decoding binds", "tokens/s", "hours", "by",
 )  # fmt: skip
 
 
@@ -57,7 +61,13 @@ def main() -> None:
 
     def one(case: tuple[str, str]) -> list[str]:
         config, topology = case
-        return row(config, topology, planned(config, topology, data, args.compile))
+        rows = own_rows(config)
+        while True:
+            plan = planned(config, topology, rows, data, args.compile)
+            fits = not isinstance(plan, str) and plan["fits"]
+            if fits or rows // 2 < FEWEST:
+                return row(config, topology, rows, plan)
+            rows //= 2
 
     with ThreadPoolExecutor(args.jobs) as pool:
         for made in as_completed([pool.submit(one, case) for case in wanted]):
@@ -65,18 +75,29 @@ def main() -> None:
             into.write_text(written(text, [made.result()]), encoding="utf-8")
 
 
-def planned(config: str, topology: str, data: Mapping[str, str], compiled: int) -> dict | str:
+def own_rows(config: str) -> int:
+    """The batch of a process that a config sets."""
+    spec = importlib.util.spec_from_file_location(config, ROOT / "configs" / f"{config}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config().engine.rows
+
+
+def planned(
+    config: str, topology: str, rows: int, data: Mapping[str, str], compiled: int
+) -> dict | str:
     """The facts of a plan, or why there is none."""
     command = [
         sys.executable, "-m", "ttc_jax", "plan", f"--config={ROOT / 'configs' / config}.py",
         f"--topology={topology}", f"--compile={compiled}", "--json",
-        f"--config.data.dir={data[config.partition('_')[0]]}", *CONFIGS[config],
+        f"--config.data.dir={data[config.partition('_')[0]]}", f"--config.engine.rows={rows}",
+        *CONFIGS[config],
     ]  # fmt: skip
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
     )
-    print(f"{config} on {topology}: code {done.returncode}", file=sys.stderr)
+    print(f"{config} on {topology}, {rows} rows: code {done.returncode}", file=sys.stderr)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     said = done.stderr.strip().splitlines()
@@ -85,11 +106,11 @@ def planned(config: str, topology: str, data: Mapping[str, str], compiled: int) 
     raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n" + "\n".join(said))
 
 
-def row(config: str, topology: str, plan: dict | str) -> list[str]:
+def row(config: str, topology: str, rows: int, plan: dict | str) -> list[str]:
     """The cells of one plan; one that cannot be has the reason of its last mesh."""
     if isinstance(plan, str):
         why = plan.rpartition("; data=")[2] if "; data=" in plan else plan
-        return [config, topology, "-", "does not fit", "-", "-", "-", "-", f"data={why}"]
+        return [config, topology, "-", "-", "does not fit", "-", "-", "-", "-", f"data={why}"]
     programs = [part for stage in plan["stages"] for part in stage["programs"]]
     fullest = max(programs, key=lambda part: part["total_bytes"])
     decoding = max(
@@ -99,7 +120,7 @@ def row(config: str, topology: str, plan: dict | str) -> list[str]:
     share = f"{100 * fullest['hbm_share']:.0f} %" + ("" if plan["fits"] else ", does not fit")
     mesh = plan["mesh"]
     return [
-        config, topology, f"{mesh['data']} x {mesh['model']}",
+        config, topology, f"{mesh['data']} x {mesh['model']}", f"{rows:,}",
         f"{fullest['total_bytes'] / 1e9:.1f} ({fullest['name']})", share, decoding["binds"],
         f"{plan['tokens_per_second']:,.0f}", f"{plan['hours']:.2f}",
         plan["model"].partition(":")[0],

@@ -42,30 +42,30 @@ def test_every_config_has_a_row_of_every_slice_in_order(table):
 
 
 def test_a_row_has_the_fullest_program_and_the_segment_that_takes_longest(table):
-    assert table.row("c", "v5e:16x16", plan()) == [
-        "c", "v5e:16x16", "64 x 4", "12.3 (train_step)", "77 %", "memory", "12,346", "1.23",
-        "analytic",
+    assert table.row("c", "v5e:16x16", 1024, plan()) == [
+        "c", "v5e:16x16", "64 x 4", "1,024", "12.3 (train_step)", "77 %", "memory", "12,346",
+        "1.23", "analytic",
     ]  # fmt: skip
-    assert table.row("c", "t", plan(fits=False))[4] == "77 %, does not fit"
+    assert table.row("c", "t", 64, plan(fits=False))[5] == "77 %, does not fit"
 
 
 def test_a_config_without_a_mesh_has_the_reason_of_the_last_one(table):
     why = "ttc: no mesh of v5e:16x16 will do: data=256,model=1: a; data=64,model=4: x/y: b; lower N"
-    cells = table.row("c", "v5e:16x16", why)
+    cells = table.row("c", "v5e:16x16", 64, why)
     assert "does not fit" in cells and cells[-1] == "data=64,model=4: x/y: b; lower N"
 
 
 def test_writing_twice_is_writing_once_and_leaves_the_rest(table):
     text = f"before\n\n{table.BEGIN}\n{table.END}\n\nafter\n"
-    second = table.row("math_qwen_prm", "v5e:16x16", plan())
+    second = table.row("math_qwen_prm", "v5e:16x16", 64, plan())
     once = table.written(text, [second])
     assert table.written(once, [second]) == once
     assert once.startswith("before\n") and once.endswith("\n\nafter\n") and "| 64 x 4 |" in once
-    first = table.row("math_gemma2", "v6e:16x16", plan())
+    first = table.row("math_gemma2", "v6e:16x16", 64, plan())
     both = table.written(once, [first])
     assert both == table.written(table.written(text, [first]), [second])
     # A row that is made anew takes the place of the old one.
-    slower = table.row("math_qwen_prm", "v5e:16x16", plan(hours=2.0))
+    slower = table.row("math_qwen_prm", "v5e:16x16", 64, plan(hours=2.0))
     assert "| 1.23 |" not in table.written(once, [slower]).partition(table.BEGIN)[2]
     for broken in ("", table.BEGIN, f"{table.END}\n{table.BEGIN}", text + table.BEGIN):
         with pytest.raises(ValueError, match="once each"):

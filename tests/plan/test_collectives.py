@@ -63,6 +63,8 @@ def test_cycles_count_as_often_as_their_loop_runs():
     marked = re.sub(r"(%(?:ar|cp|rs|lt) = .*)", mark, TEXT)
     assert marked.count("estimated_cycles") == 4
     assert cycles(marked, trips=7) == 10 * (7 + 3 + 3 + 1)
+    unknown = marked.replace(':"10"', f':"{2**63 - 1}"', 1)
+    assert cycles(unknown, trips=7) == 10 * (3 + 3 + 1)
     assert cycles(TEXT, trips=7) == 0
 
 

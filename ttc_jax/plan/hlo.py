@@ -10,6 +10,7 @@ _HEADER = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
 _CALLED = re.compile(r"\b(body|condition|calls|to_apply|\w+_computations?)=(\{[^}]*\}|%?[\w.-]+)")
 _KNOWN_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_UNKNOWN = 1 << 62  # more cycles than this stand for none: the largest integer is written there
 
 
 def runs(text: str, trips: int) -> Iterator[tuple[str, list[str], int]]:
@@ -27,11 +28,13 @@ def cycles(text: str, trips: int) -> int:
     """The cycles that the TPU compiler expects of a program, loops with all their rounds.
 
     0 where it says nothing. What a chip does beside others, as copies into its fast memory and
-    collectives, has no cycles of its own there.
+    collectives, has no cycles of its own there, and of some operations it does not know them.
     """
     return sum(
-        times * sum(map(int, _CYCLES.findall("\n".join(lines))))
+        times * expected
         for _, lines, times in runs(text, trips)
+        for expected in map(int, _CYCLES.findall("\n".join(lines)))
+        if expected < _UNKNOWN
     )
 
 
