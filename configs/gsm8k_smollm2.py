@@ -26,9 +26,8 @@ questions 6e16, training 1e17 at most (verifiers stop early). Disk: 2 GB for eac
 
 Of the pipeline's settings `order` names the stages to run: some of them, once those that they read
 from are done. --config.stages.NAME.* changes one stage. `tiny` runs all stages on little data, on
-a CPU, in 35 minutes on two busy cores: it shows that they run, and its
-figures mean nothing. It takes the last number of a text for the answer, as a verifier cannot learn
-without a right one.
+a CPU, in 35 minutes on two busy cores: it shows that they run, and its figures mean nothing. It
+takes the last number of a text for the answer, as a verifier cannot learn without a right one.
 
     ttc run --config=configs/gsm8k_smollm2.py:tiny --config.data.dir=DIR --workdir=runs/tiny
     ttc run --config=configs/gsm8k_smollm2.py --config.data.dir=DIR --workdir=runs/gsm8k \

@@ -38,9 +38,9 @@ table 13). Of PaLM 2-S* the paper shows, read off its figures to +-2 points: pas
 best-of-N weighted by the PRM 37, by the ORM 34, majority 29; beams of 16 34; 256 revisions 44 at
 the best ratio, 40 in parallel. Compute-optimal search reaches best-of-N of 64 with 16. The whole
 has not been run with Gemma, so there are no figures of it here.
-Cost: `ttc plan --config=configs/math_gemma2.py --topology=v5p:8x8x8`; it fits neither v5e:16x16 nor
-v6e:16x16, where 256 revisions of one question can come to need more keys and values than there is
-room for (launch/README.md).
+Cost: `ttc plan --config=configs/math_gemma2.py --topology=v5p:8x8x8 --config.engine.rows=256`: with
+more rows of a process it does not fit. Neither do v5e:16x16 and v6e:16x16 do, where 256 revisions
+of one question can come to need more keys and values than there is room for (launch/README.md).
 
 Of the pipeline's settings `order` names the stages to run: some of them, once those that they read
 from are done. --config.stages.NAME.* changes one stage. `tiny` runs all stages on a CPU with small
