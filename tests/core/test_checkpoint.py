@@ -64,7 +64,7 @@ def test_what_was_half_written_is_gone_once_opened(tmp_path):
     # Killed while the new checkpoint has all its arrays but not yet its name.
     code = f"""
 import os, signal, sys
-sys.path.insert(0, {str(ROOT / "tests" / "core")!r})
+sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT / "tests" / "core")!r}]
 from pathlib import Path
 from test_checkpoint import state
 from ttc_jax.core.checkpoint import Checkpoints
