@@ -15,6 +15,7 @@ Tokens per second are those of a whole search that was compiled before, grading 
 
 import argparse
 import importlib.util
+import runpy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,10 +112,7 @@ def arguments() -> argparse.Namespace:
 
 def load(name: str) -> ConfigDict:
     """The config of configs/NAME.py."""
-    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
+    return runpy.run_path(str(CONFIGS / f"{name}.py"))["get_config"]()
 
 
 def compare(name: str, config, models: Models, samples: int, rows: list, headline: dict) -> None:

@@ -14,9 +14,9 @@ MATH and GSM8K are directories with train.jsonl and test.jsonl of these data set
 """
 
 import argparse
-import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -77,10 +77,8 @@ def main() -> None:
 
 def own_rows(config: str) -> int:
     """The batch of a process that a config sets."""
-    spec = importlib.util.spec_from_file_location(config, ROOT / "configs" / f"{config}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config().engine.rows
+    path = ROOT / "configs" / f"{config}.py"
+    return runpy.run_path(str(path))["get_config"]().engine.rows
 
 
 def planned(

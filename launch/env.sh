@@ -20,6 +20,19 @@ usage() {
     exit 2
 }
 
+# check_workdir NAME SHARE WHAT FLAGS...: the work directory among the FLAGS of ttc run outlives the
+# machines, WHAT: it lies in a bucket, or on the shared disk that --NAME=SHARE gives them.
+check_workdir() {
+    local name="$1" share="$2" what="$3"
+    shift 3
+    if [[ " $* " == *" --workdir=/mnt/ttc/"* ]]; then
+        [[ -n "$share" ]] || usage "--workdir is on a shared disk, but --$name is missing"
+    elif [[ " $* " != *" --workdir="*"://"* ]]; then
+        usage "no --workdir=gs://... or --workdir=/mnt/ttc/... after --; the disks of $what are" \
+            "lost with it"
+    fi
+}
+
 run() {
     if [[ -n "$DRY_RUN" ]]; then
         printf '%q ' "$@" | sed 's/ $//'

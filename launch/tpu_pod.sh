@@ -45,12 +45,7 @@ done
 [[ -z "$NFS" || "$NFS" == *:/* ]] || usage "--nfs is '$NFS'; write HOST:/SHARE"
 [[ "$TRIES" =~ ^[1-9][0-9]*$ ]] || usage "--tries is '$TRIES'; give a positive number"
 ((${#HOW[@]} < 2)) || usage "--spot or --reserved, not both"
-if [[ " $* " == *" --workdir=/mnt/ttc/"* ]]; then
-    [[ -n "$NFS" ]] || usage "--workdir is on a shared disk, but --nfs is missing"
-elif [[ " $* " != *" --workdir="*"://"* ]]; then
-    usage "no --workdir=gs://... or --workdir=/mnt/ttc/... after --; the disks of a slice are lost" \
-        "with it"
-fi
+check_workdir nfs "$NFS" "a slice" "$@"
 if [[ -z "$RUNTIME" ]]; then
     case "$TYPE" in
         v5litepod-*) RUNTIME=v2-alpha-tpuv5-lite ;;

@@ -40,12 +40,7 @@ done
 for flag in WORKLOAD CLUSTER ZONE TYPE IMAGE; do
     [[ -n "${!flag}" ]] || usage "--${flag,,} is missing"
 done
-if [[ " $* " == *" --workdir=/mnt/ttc/"* ]]; then
-    [[ -n "$STORAGE" ]] || usage "--workdir is on a shared disk, but --storage is missing"
-elif [[ " $* " != *" --workdir="*"://"* ]]; then
-    usage "no --workdir=gs://... or --workdir=/mnt/ttc/... after --; the disks of a pod are lost" \
-        "with it"
-fi
+check_workdir storage "$STORAGE" "a pod" "$@"
 # Of a large slice the first machine may be ready long before the last.
 COMMAND="ttc run --coordinator_timeout_s=3600$(printf ' %q' "$@")"
 WHERE=("--workload=$WORKLOAD" "--cluster=$CLUSTER" "--zone=$ZONE" "${PROJECT[@]}")
